@@ -1,0 +1,1 @@
+"""Bench: room under construction."""

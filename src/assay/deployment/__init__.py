@@ -1,0 +1,1 @@
+"""Deployment: room under construction."""

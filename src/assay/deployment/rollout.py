@@ -1,0 +1,1 @@
+"""Rollout: under construction."""

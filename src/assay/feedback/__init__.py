@@ -1,0 +1,1 @@
+"""Feedback: room under construction."""

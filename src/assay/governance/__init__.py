@@ -1,0 +1,1 @@
+"""Governance: room under construction."""

@@ -1,0 +1,1 @@
+"""Lm: room under construction."""

@@ -1,0 +1,1 @@
+"""Monitors: room under construction."""

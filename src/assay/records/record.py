@@ -1,0 +1,68 @@
+"""Record: the frozen, content-hashed base of everything that rooms exchange.
+
+A record is never edited; a correction is a new record that points back. Its identity is the SHA-256 of its content
+without `created_at`, so that the same work done twice has the same identity.
+"""
+
+import hashlib
+import json
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+def _aware(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a timestamp needs a time zone; pass an aware UTC datetime")
+    return value
+
+
+UtcTime = Annotated[datetime, AfterValidator(_aware)]
+
+
+def canonical_json(value: Any) -> bytes:
+    """Serialise plain data to the one byte string that is hashed: sorted keys, no spaces, UTF-8, no NaN.
+
+    Raises ValueError when the data holds NaN or infinity.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hex) of plain data in canonical form."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+class Value(BaseModel):
+    """A frozen part of a record, with no identity of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Record(Value):
+    """A frozen, versioned noun; `id` is its content hash, `kind` its name in storage."""
+
+    kind: ClassVar[str]
+    schema_version: int = 1
+    created_at: UtcTime
+
+    @cached_property
+    def id(self) -> str:
+        """SHA-256 (hex) of the kind and the content, without any `created_at`."""
+        return digest({"kind": self.kind, "body": _timeless(self.model_dump(mode="json"))})
+
+    @property
+    def short_id(self) -> str:
+        """The first twelve digits of the identity, for people."""
+        return self.id[:12]
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _timeless(item) for key, item in value.items() if key != "created_at"}
+    if isinstance(value, list):
+        return [_timeless(item) for item in value]
+    return value

@@ -1,0 +1,1 @@
+"""Rewards: room under construction."""

@@ -1,0 +1,24 @@
+"""Storage: takes records and files, keeps them, and hands data out only by named split.
+
+`database` keeps records, `artifacts` keeps directories by content, `ledger` is the hash chain, `splits` decides who may
+read what, `firewall` refuses a scorer on both sides, `lock` lets one run into a directory, `workspace` is all of it
+together in one directory.
+"""
+
+from assay.storage.artifacts import ArtifactStore
+from assay.storage.database import RecordStore
+from assay.storage.firewall import Firewall
+from assay.storage.ledger import Ledger
+from assay.storage.splits import EvaluationView, SplitName, TrainingView
+from assay.storage.workspace import Workspace
+
+__all__ = [
+    "ArtifactStore",
+    "EvaluationView",
+    "Firewall",
+    "Ledger",
+    "RecordStore",
+    "SplitName",
+    "TrainingView",
+    "Workspace",
+]

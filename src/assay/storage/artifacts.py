@@ -1,0 +1,114 @@
+"""Artifact store: keeps directories of files by content, each written whole or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from assay.records.errors import StorageError, explain
+
+
+class ArtifactStore:
+    """Directories named by the hash of their files. `add` writes beside, then renames: a reader never sees half of one.
+
+    Raises StorageError when the disk is full or a stored artifact no longer matches its name.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        with _disk_errors(root):
+            root.mkdir(parents=True, exist_ok=True)
+
+    def clean(self) -> None:
+        """Remove what a killed writer left behind. Call it while holding the run lock."""
+        for leftover in self._root.glob(".new-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    def add(self, write: Callable[[Path], object]) -> str:
+        """Let `write(directory)` fill an empty directory, keep it, and return its hash (hex)."""
+        with _disk_errors(self._root):
+            new = Path(tempfile.mkdtemp(prefix=".new-", dir=self._root))
+            try:
+                write(new)
+                name = directory_hash(new)
+                if not (self._root / name).exists():
+                    _flush(new)
+                    os.replace(new, self._root / name)
+                return name
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
+
+    def add_json(self, value: object) -> str:
+        """Keep one JSON value as the artifact's `data.json`."""
+        text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+        return self.add(lambda directory: (directory / "data.json").write_text(text, encoding="utf-8"))
+
+    def read_json(self, name: str) -> object:
+        """The JSON value that `add_json` kept."""
+        return json.loads((self.path(name) / "data.json").read_text(encoding="utf-8"))
+
+    def path(self, name: str) -> Path:
+        """Directory of an artifact. Raises StorageError when there is none."""
+        path = self._root / name
+        if not name or not path.is_dir():
+            todo = "restore the artifacts folder from a backup or run the stage again"
+            raise StorageError(
+                explain(expected=f"artifact {name[:12]!r} in {self._root}", got="no such directory", do=todo)
+            )
+        return path
+
+    def verify(self, name: str) -> None:
+        """Raise StorageError when the files of an artifact no longer match its name."""
+        found = directory_hash(self.path(name))
+        if found != name:
+            todo = "restore it from a backup; do not use it"
+            raise StorageError(
+                explain(expected=f"artifact {name[:12]} unchanged", got=f"content {found[:12]}", do=todo)
+            )
+
+
+def directory_hash(directory: Path) -> str:
+    """SHA-256 (hex) over the sorted relative paths and contents of all files below a directory."""
+    sha = hashlib.sha256()
+    for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+        name = path.relative_to(directory).as_posix().encode()
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").digest()
+        sha.update(len(name).to_bytes(4, "big") + name + content)
+    return sha.hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: beside, flushed, then renamed. Raises StorageError when the disk refuses."""
+    with _disk_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def _flush(directory: Path) -> None:
+    for path in directory.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+@contextmanager
+def _disk_errors(where: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        todo = "free disk space or mend the folder's rights, then run again with --resume; nothing was half-written"
+        raise StorageError(explain(expected=f"to write below {where}", got=str(error), do=todo)) from error

@@ -1,0 +1,172 @@
+"""Record store: keeps records in SQLite (WAL) or PostgreSQL, append-only, found by kind, split and subject."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from sqlalchemy import Column, Engine, Index, Integer, MetaData, String, Table, Text, create_engine, event, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from assay.records.errors import StorageError, explain
+from assay.records.record import Record
+
+R = TypeVar("R", bound=Record)
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+record_table = Table(
+    "record",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("split", String(20), nullable=True),
+    Column("subject", String(200), nullable=True),
+    Column("body", Text, nullable=False),
+    Index("record_identity", "kind", "id", unique=True),
+    Index("record_by_split", "kind", "split", "seq"),
+    Index("record_by_subject", "kind", "subject", "seq"),
+)
+schema_table = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
+
+class RecordStore:
+    """Append-only store of records. Putting the same record twice is the same as putting it once.
+
+    Raises StorageError when the database cannot be opened or written, or was made by another schema version.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        with _storage_errors(url):
+            metadata.create_all(self._engine)
+            self._check_schema(url)
+
+    def put(self, record: Record, *, split: str | None = None, subject: str | None = None) -> str:
+        """Store one record and return its identity."""
+        self.put_all([(record, split, subject)])
+        return record.id
+
+    def put_all(self, rows: Iterable[tuple[Record, str | None, str | None]]) -> int:
+        """Store (record, split, subject) rows in one transaction, all or nothing; returns how many were new."""
+        values = [
+            {
+                "id": record.id,
+                "kind": record.kind,
+                "split": split,
+                "subject": subject,
+                "body": record.model_dump_json(),
+            }
+            for record, split, subject in rows
+        ]
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        added = 0
+        with _storage_errors("the database"), self._engine.begin() as connection:
+            for start in range(0, len(values), 500):
+                statement = dialect.insert(record_table).values(values[start : start + 500]).on_conflict_do_nothing()
+                added += connection.execute(statement).rowcount
+        return added
+
+    def get(self, kind: type[R], record_id: str) -> R:
+        """The record of this kind with this identity, or the only one that starts with these digits."""
+        query = select(record_table.c.body).where(record_table.c.kind == kind.kind)
+        query = query.where(record_table.c.id.startswith(record_id, autoescape=True)).limit(2)
+        with _storage_errors("the database"), self._engine.connect() as connection:
+            bodies = [row.body for row in connection.execute(query)]
+        if len(bodies) != 1:
+            got = "none" if not bodies else "several"
+            todo = "list what there is with `assay init --show`, or check the id"
+            raise StorageError(explain(expected=f"one {kind.kind} {record_id[:12]!r}", got=got, do=todo))
+        return _parse(kind, bodies[0])
+
+    def all(self, kind: type[R], *, split: str | None = None, subject: str | None = None) -> list[R]:
+        """Records of one kind in the order they were stored, of one split or subject where given."""
+        query = select(record_table.c.body).where(record_table.c.kind == kind.kind).order_by(record_table.c.seq)
+        if split is not None:
+            query = query.where(record_table.c.split == split)
+        if subject is not None:
+            query = query.where(record_table.c.subject == subject)
+        with _storage_errors("the database"), self._engine.connect() as connection:
+            return [_parse(kind, row.body) for row in connection.execute(query)]
+
+    def latest(self, kind: type[R], *, subject: str | None = None) -> R | None:
+        """The record of this kind that was stored last, or None."""
+        query = select(record_table.c.body).where(record_table.c.kind == kind.kind)
+        if subject is not None:
+            query = query.where(record_table.c.subject == subject)
+        with _storage_errors("the database"), self._engine.connect() as connection:
+            row = connection.execute(query.order_by(record_table.c.seq.desc()).limit(1)).first()
+        return None if row is None else _parse(kind, row.body)
+
+    def count(self, kind: type[Record], *, split: str | None = None, subject: str | None = None) -> int:
+        """How many records of one kind there are."""
+        query = select(func.count()).select_from(record_table).where(record_table.c.kind == kind.kind)
+        if split is not None:
+            query = query.where(record_table.c.split == split)
+        if subject is not None:
+            query = query.where(record_table.c.subject == subject)
+        with _storage_errors("the database"), self._engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def kinds(self) -> dict[str, int]:
+        """How many records of each kind there are."""
+        query = select(record_table.c.kind, func.count()).group_by(record_table.c.kind).order_by(record_table.c.kind)
+        with _storage_errors("the database"), self._engine.connect() as connection:
+            return {kind: int(count) for kind, count in connection.execute(query)}
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._engine.dispose()
+
+    def _check_schema(self, url: str) -> None:
+        with self._engine.begin() as connection:
+            found: Sequence[int] = connection.execute(select(schema_table.c.version)).scalars().all()
+            if not found:
+                connection.execute(schema_table.insert().values(version=SCHEMA_VERSION))
+            elif found != [SCHEMA_VERSION]:
+                message = explain(
+                    expected=f"a database of schema version {SCHEMA_VERSION}",
+                    got=f"version {found[0]} at {url}",
+                    do="open it with the Assay version that wrote it, or choose another directory",
+                )
+                raise StorageError(message)
+
+
+def _parse(kind: type[R], body: str) -> R:
+    try:
+        return kind.model_validate(json.loads(body))
+    except (ValueError, ValidationError) as error:
+        todo = "restore the database from a backup"
+        raise StorageError(
+            explain(expected=f"a stored {kind.kind}", got=f"an unreadable row ({error})", do=todo)
+        ) from error
+
+
+def _engine(url: str) -> Engine:
+    try:
+        engine = create_engine(url)
+    except (SQLAlchemyError, ImportError) as error:
+        todo = "use sqlite:///FILE or postgresql+psycopg://…"
+        raise StorageError(explain(expected="a database URL", got=f"{url!r} ({error})", do=todo)) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _use_wal)
+    return engine
+
+
+def _use_wal(connection: Any, _record: object) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@contextmanager
+def _storage_errors(where: str) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        todo = "free disk space or mend the file's rights, then run again with --resume; nothing was half-written"
+        raise StorageError(explain(expected=f"to read and write {where}", got=str(cause), do=todo)) from error

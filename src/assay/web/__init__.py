@@ -1,0 +1,1 @@
+"""Web: room under construction."""
