@@ -1,0 +1,40 @@
+"""Majority aggregator: every judgement one vote, a tie half a vote for each.
+
+The simple method to compare with. Does not catch: careless annotators, side habits, or anything else about people;
+it only reports them.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+
+from assay.preferences.aggregation import Aggregation, Estimates, agreement_by_annotator, build
+from assay.preferences.table import tabulate
+from assay.records.judgement import Judgement
+
+
+def aggregate_by_majority(judgements: Sequence[Judgement], *, split: str, now: datetime) -> Aggregation:
+    """Aggregate by votes. Raises InputError for empty or undecided judgements.
+
+    Margin is the log odds of the votes with half a vote added to each side, and its error the usual one of log odds.
+    Reliability is an annotator's agreement with the majority over the panel's mean; side bias the log odds of left.
+    """
+    table = tabulate(judgements)
+    people, pairs = len(table.annotators), len(table.pairs)
+    votes_a = np.bincount(table.pair, (1 + table.outcome) / 2, pairs) + 0.5
+    votes_b = np.bincount(table.pair, (1 - table.outcome) / 2, pairs) + 0.5
+    difference = np.log(votes_a / votes_b)
+    agreement = agreement_by_annotator(table, difference)
+    left = table.outcome * table.side
+    estimates = Estimates(
+        method="majority",
+        difference=difference,
+        standard_error=np.sqrt(1 / votes_a + 1 / votes_b),
+        reliability=agreement / agreement.mean() if agreement.any() else np.ones(people),
+        side_bias=np.log(
+            (np.bincount(table.annotator, left > 0, people) + 0.5)
+            / (np.bincount(table.annotator, left < 0, people) + 0.5)
+        ),
+    )
+    return build(table, estimates, split=split, now=now)
