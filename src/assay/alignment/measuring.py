@@ -1,0 +1,106 @@
+"""Measuring: the observer of a run. Turns samples at a checkpoint into an observation, keeps them, asks the monitors.
+
+The monitors' word can end the run; it never enters a reward. The kept policy is the last checkpoint before the alarm.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from assay.alignment.sampling import PolicySampler, Samples
+from assay.alignment.scoring import TrainingRewards, score_samples
+from assay.lm import LanguageModel, save_adapter
+from assay.monitors import MonitorBank
+from assay.monitors.text_statistics import repetition, word_count
+from assay.records.observation import Alarm, Observation
+from assay.records.policy import CheckpointRecord
+from assay.storage import ArtifactStore
+
+
+class MeasuringObserver:
+    """Looks at the policy every `every` steps. `bank` None measures and never stops.
+
+    `alarms` is the trail of all alarms; `checkpoints` what was measured; `stopped_by` the alarm that ended the run.
+    """
+
+    def __init__(
+        self,
+        lm: LanguageModel,
+        sampler: PolicySampler,
+        rewards: TrainingRewards,
+        *,
+        every: int,
+        bank: MonitorBank | None,
+        artifacts: ArtifactStore,
+        now: Callable[[], datetime],
+        on_checkpoint: Callable[[Observation], object] | None = None,
+    ) -> None:
+        self._lm, self._sampler, self._rewards, self._every = lm, sampler, rewards, every
+        self._bank, self._artifacts, self._now, self._on_checkpoint = bank, artifacts, now, on_checkpoint
+        self.checkpoints: list[CheckpointRecord] = []
+        self.alarms: list[Alarm] = []
+        self.stopped_by: Alarm | None = None
+
+    def look(self, step: int) -> bool:
+        """Measure when due; True when a monitor says to end the run."""
+        if step % self._every:
+            return False
+        if self.checkpoints and self.checkpoints[-1].step == step:  # measured before an interruption
+            return self.stopped_by is not None
+        samples = self._sampler.at(step)
+        observation = self._observe(samples)
+        adapter = self._artifacts.add(lambda directory: save_adapter(self._lm, directory))
+        kept = self._artifacts.add_json({"prompt_index": samples.prompt_index, "texts": samples.texts})
+        self.checkpoints.append(CheckpointRecord(step=step, adapter=adapter, observation=observation, samples=kept))
+        if self._on_checkpoint is not None:
+            self._on_checkpoint(observation)
+        if self._bank is None:
+            return False
+        rung = self._bank.observe(observation, self._now())
+        self.alarms += rung
+        ending = [alarm for alarm in rung if alarm.action in ("stop", "roll_back_to_checkpoint")]
+        self.stopped_by = ending[0] if ending else None
+        return bool(ending)
+
+    def state(self) -> dict[str, Any]:
+        """Checkpoints and alarms as plain data."""
+        return {
+            "checkpoints": [checkpoint.model_dump(mode="json") for checkpoint in self.checkpoints],
+            "alarms": [alarm.model_dump(mode="json") for alarm in self.alarms],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up checkpoints and alarms; the monitors see the old observations again to be where they were."""
+        self.checkpoints = [CheckpointRecord.model_validate(data) for data in state["checkpoints"]]
+        self.alarms = [Alarm.model_validate(data) for data in state["alarms"]]
+        if self._bank is not None:
+            for checkpoint in self.checkpoints:
+                self._bank.observe(checkpoint.observation, self._now())
+
+    def kept(self) -> CheckpointRecord:
+        """The checkpoint that becomes the policy: the last one, or the one before the alarm that ended the run."""
+        if self.stopped_by is not None and len(self.checkpoints) > 1:
+            return self.checkpoints[-2]
+        return self.checkpoints[-1]
+
+    def _observe(self, samples: Samples) -> Observation:
+        prompts = [self._sampler.prompts[i] for i in samples.prompt_index]
+        scored = score_samples(self._lm, self._rewards, prompts, samples.texts)
+        lengths = np.array([word_count(text) for text in samples.texts], dtype=np.float64)
+        values = {
+            "alignment/kl": samples.kl,
+            "alignment/sqrt_kl": float(np.sqrt(max(0.0, samples.kl))),
+            "alignment/proxy_reward": float(scored.proxy.reward.mean()),
+            "rewards/disagreement": float(scored.proxy.disagreement.mean()),
+            "rewards/outlier_rate": float(scored.proxy.outlier.mean()),
+            "completions/mean_length": float(lengths.mean()),
+            "completions/length_sd": float(lengths.std()),
+            "completions/repetition": float(np.mean([repetition(text) for text in samples.texts])),
+            "completions/count": float(len(samples.texts)),
+            "completions/finished_rate": float(np.mean(samples.is_finished)),
+        }
+        if scored.watch is not None:
+            values["watch/panel_reward"] = float(scored.watch.mean())
+        return Observation(step=samples.step, values=values)

@@ -1,0 +1,78 @@
+"""Online DPO: rounds of sampling the policy, ordering the samples by a reward, and DPO steps on best against worst.
+
+Guo et al. 2024 (arXiv 2402.04792) with a reward ensemble as the judge. It is what one runs to push a policy against a
+learnt reward, and so where the reward gets hacked.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from assay.alignment.dpo import dpo_step
+from assay.alignment.sampling import PolicySampler, Samples, samples_from_json, samples_to_json
+from assay.alignment.settings import OnlineDpoSettings
+from assay.alignment.sft import epoch_batches
+from assay.alignment.trainer import StepLoss
+from assay.lm import LanguageModel, encode_prompt
+from assay.lm.chat import EncodedPair
+from assay.records.conversation import Prompt
+
+Reward = Callable[[list[Prompt], list[str]], np.ndarray]
+"""Prompts and completions [m] to rewards [m]."""
+
+
+class OnlineDpoTask:
+    """A round is one draw of `num_generations` completions a prompt; its steps are DPO on the pairs it gave."""
+
+    def __init__(
+        self, lm: LanguageModel, sampler: PolicySampler, reward: Reward, settings: OnlineDpoSettings, *, seed: int
+    ) -> None:
+        self._lm, self._sampler, self._reward, self._settings, self._seed = lm, sampler, reward, settings, seed
+        size = settings.per_device_train_batch_size
+        per_epoch = -(-len(sampler.prompts) // size)
+        self.steps_per_round = per_epoch * settings.epochs_per_round
+        self.steps = self.steps_per_round * settings.rounds
+        self._prompt_ids = [encode_prompt(lm, prompt) for prompt in sampler.prompts]
+        self._round: Samples | None = None
+        self._best: list[int] = []
+        self._worst: list[int] = []
+
+    def loss(self, step: int) -> StepLoss:
+        """Mean DPO loss of the step's share of the round's pairs; the first step of a round draws the round."""
+        if step % self.steps_per_round == 0 or self._round is None:
+            self._begin(step - step % self.steps_per_round)
+        samples = self._round
+        if samples is None:  # _begin has just set it
+            raise RuntimeError("no round was drawn")
+        rows = self._batch(step)
+        picked = [self._best[i] for i in rows] + [self._worst[i] for i in rows]
+        pairs = [EncodedPair(self._prompt_ids[samples.prompt_index[i]], samples.token_ids[i]) for i in picked]
+        ref = torch.tensor([samples.ref_logprobs[i] for i in picked]).reshape(2, -1)
+        return dpo_step(self._lm, pairs, ref, beta=self._settings.beta)
+
+    def state(self) -> dict[str, Any]:
+        """The round's draw and which of it are best and worst."""
+        return {"samples": samples_to_json(self._round), "best": self._best, "worst": self._worst}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a round in the middle."""
+        self._round = samples_from_json(state["samples"])
+        self._best, self._worst = state["best"], state["worst"]
+        self._sampler.restore(self._round)
+
+    def _begin(self, step: int) -> None:
+        samples = self._sampler.at(step)
+        prompts = [self._sampler.prompts[i] for i in samples.prompt_index]
+        rewards = self._reward(prompts, samples.texts).reshape(len(self._sampler.prompts), -1)
+        first = np.arange(len(rewards)) * rewards.shape[1]
+        self._best = (first + rewards.argmax(1)).tolist()
+        self._worst = (first + rewards.argmin(1)).tolist()
+        self._round = samples
+
+    def _batch(self, step: int) -> list[int]:
+        round_number, within = divmod(step, self.steps_per_round)
+        seed = int(np.random.SeedSequence([self._seed, round_number]).generate_state(1)[0])
+        size, epochs = self._settings.per_device_train_batch_size, self._settings.epochs_per_round
+        return epoch_batches(len(self._best), size, epochs=epochs, seed=seed)[within]

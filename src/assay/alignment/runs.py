@@ -1,0 +1,229 @@
+"""Runs: one function a method, from records to a policy version with its trail of checkpoints and alarms.
+
+Takes a language model with no adapter yet; adds the policy's (fresh, or continuing the reference's), trains it under
+the observer's eyes, and keeps the checkpoint that the monitors allow.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assay.alignment.dpo import DpoTask
+from assay.alignment.measuring import MeasuringObserver
+from assay.alignment.online_dpo import OnlineDpoTask
+from assay.alignment.sampling import PolicySampler
+from assay.alignment.scoring import TrainingRewards
+from assay.alignment.settings import DpoSettings, OnlineDpoSettings, SftSettings, TrainerSettings
+from assay.alignment.sft import SftTask
+from assay.alignment.trainer import Task, train
+from assay.lm import LanguageModel, Sampling, add_lora, load_adapter, save_adapter
+from assay.lm.adapters import POLICY
+from assay.monitors import MonitorBank
+from assay.records.conversation import Prompt
+from assay.records.identity import ScorerIdentity
+from assay.records.judgement import Demonstration
+from assay.records.observation import Observation
+from assay.records.policy import Method, PolicyVersion
+from assay.records.preference import Preference
+from assay.records.provenance import Provenance, code_version
+from assay.records.record import digest
+from assay.rewards import read_features
+from assay.storage import ArtifactStore
+
+REFERENCE = "ref"
+"""Peft's name for the frozen copy of the policy that a run starts from."""
+
+
+ALL_STEPS = "all steps taken"
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What every run is handed: where things go, the seed, the clock, whether to resume, and who listens."""
+
+    name: str
+    artifacts: ArtifactStore
+    directory: Path
+    seed: int
+    now: Callable[[], datetime]
+    resume: bool = False
+    on_step: Callable[[int, int, dict[str, float]], object] | None = None
+    """Called with steps done, steps in all, and the step's numbers."""
+    on_checkpoint: Callable[[Observation], object] | None = None
+
+
+@dataclass(frozen=True)
+class Watched:
+    """How a run is watched: prompts to sample on, the rewards, the identities behind them, and the monitors."""
+
+    prompts: Sequence[Prompt]
+    rewards: TrainingRewards
+    signals: tuple[ScorerIdentity, ...]
+    bank: MonitorBank | None
+
+
+def run_sft(
+    lm: LanguageModel, demonstrations: Sequence[Demonstration], settings: SftSettings, context: RunContext
+) -> PolicyVersion:
+    """Fine-tune on demonstrations. Raises TrainingError without any."""
+    prepare_policy(lm, None, settings, seed=context.seed)
+    task = SftTask(lm, demonstrations, settings, seed=context.seed)
+    data_hash = digest(sorted(d.id for d in demonstrations))
+    steps = _train(lm, task, settings, context, data_hash, None)
+    adapter = context.artifacts.add(lambda directory: save_adapter(lm, directory))
+    outcome = {"base_model": lm.source, "adapter": adapter, "step": steps, "steps_run": steps}
+    return _version("sft", settings, context, {**outcome, "stop_reason": ALL_STEPS, "data_hash": data_hash})
+
+
+def run_dpo(
+    lm: LanguageModel,
+    preferences: Sequence[Preference],
+    settings: DpoSettings,
+    context: RunContext,
+    watched: Watched,
+    *,
+    start: PolicyVersion | None,
+) -> PolicyVersion:
+    """DPO on people's preferences from `start` (the reference; None is the base model)."""
+    ref = prepare_policy(lm, _adapter_path(context, start), settings, seed=context.seed)
+    task = DpoTask(lm, preferences, settings, seed=context.seed, ref_adapter=ref)
+    sampling = Sampling(max_tokens=settings.max_completion_length, seed=context.seed)
+    sampler = PolicySampler(lm, watched.prompts, sampling, n=1, ref_adapter=ref)
+    observer = _observer(lm, sampler, watched, context, every=settings.measure_steps)
+    data_hash = digest(sorted(p.id for p in preferences))
+    steps = _train(lm, task, settings, context, data_hash, observer)
+    return _version("dpo", settings, context, _watched_outcome(lm, observer, watched, start, steps, data_hash))
+
+
+def run_online_dpo(
+    lm: LanguageModel,
+    settings: OnlineDpoSettings,
+    context: RunContext,
+    watched: Watched,
+    *,
+    start: PolicyVersion | None,
+) -> PolicyVersion:
+    """Push the policy against the proxy reward from `start`, in rounds, until the monitors end it or the rounds do."""
+    ref = prepare_policy(lm, _adapter_path(context, start), settings, seed=context.seed)
+    sampling = Sampling(max_tokens=settings.max_completion_length, temperature=settings.temperature, seed=context.seed)
+    sampler = PolicySampler(lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref)
+    proxy = watched.rewards.proxy
+
+    def reward(prompts: list[Prompt], completions: list[str]) -> np.ndarray:
+        return proxy.score(read_features(lm, prompts, completions, layers=proxy.layers)).reward
+
+    task = OnlineDpoTask(lm, sampler, reward, settings, seed=context.seed)
+    observer = _observer(lm, sampler, watched, context, every=task.steps_per_round)
+    data_hash = digest([[message.model_dump() for message in prompt] for prompt in watched.prompts])
+    steps = _train(lm, task, settings, context, data_hash, observer)
+    return _version("online_dpo", settings, context, _watched_outcome(lm, observer, watched, start, steps, data_hash))
+
+
+def prepare_policy(lm: LanguageModel, start: Path | None, settings: TrainerSettings, *, seed: int) -> str | None:
+    """Give the model a policy adapter; returns the name of the reference's adapter, None for the base itself."""
+    if start is None:
+        add_lora(lm, settings.lora, seed=seed)
+        return None
+    load_adapter(lm, start, is_trainable=True)
+    load_adapter(lm, start, name=REFERENCE)
+    lm.model.set_adapter(POLICY)
+    return REFERENCE
+
+
+def _train(
+    lm: LanguageModel,
+    task: Task,
+    settings: TrainerSettings,
+    context: RunContext,
+    data_hash: str,
+    observer: MeasuringObserver | None,
+) -> int:
+    on_step = context.on_step
+    fingerprint = digest({"settings": settings.model_dump(mode="json"), "data": data_hash, "model": lm.id})
+    result = train(
+        lm,
+        task,
+        settings,
+        directory=context.directory,
+        fingerprint=fingerprint,
+        observer=observer,
+        resume=context.resume,
+        progress=None if on_step is None else lambda step, entry: on_step(step, task.steps, entry),
+    )
+    return result.steps
+
+
+def _observer(
+    lm: LanguageModel, sampler: PolicySampler, watched: Watched, context: RunContext, *, every: int
+) -> MeasuringObserver:
+    return MeasuringObserver(
+        lm,
+        sampler,
+        watched.rewards,
+        every=every,
+        bank=watched.bank,
+        artifacts=context.artifacts,
+        now=context.now,
+        on_checkpoint=context.on_checkpoint,
+    )
+
+
+def _adapter_path(context: RunContext, start: PolicyVersion | None) -> Path | None:
+    return None if start is None or start.adapter is None else context.artifacts.path(start.adapter)
+
+
+def _watched_outcome(
+    lm: LanguageModel,
+    observer: MeasuringObserver,
+    watched: Watched,
+    start: PolicyVersion | None,
+    steps: int,
+    data_hash: str,
+) -> dict[str, Any]:
+    """The fields of a policy version that the run itself decides."""
+    kept, ended_by = observer.kept(), observer.stopped_by
+    return {
+        "base_model": lm.source,
+        "adapter": kept.adapter,
+        "ref_policy": None if start is None else start.id,
+        "step": kept.step,
+        "steps_run": steps,
+        "checkpoints": tuple(observer.checkpoints),
+        "alarms": tuple(observer.alarms),
+        "monitors": () if watched.bank is None else watched.bank.names,
+        "stop_reason": ALL_STEPS if ended_by is None else f"{ended_by.monitor}: {ended_by.message}",
+        "training_signals": watched.signals,
+        "data_hash": data_hash,
+    }
+
+
+def _version(method: Method, settings: TrainerSettings, context: RunContext, outcome: dict[str, Any]) -> PolicyVersion:
+    plain = settings.model_dump(mode="json")
+    provenance = Provenance(
+        seed=context.seed,
+        data_hash=outcome.pop("data_hash"),
+        code_version=code_version(),
+        config_hash=digest(plain),
+    )
+    return PolicyVersion(
+        created_at=context.now(),
+        name=context.name,
+        method=method,
+        settings=_flat(plain),
+        provenance=provenance,
+        **outcome,
+    )
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, float | int | str | bool]:
+    flat: dict[str, float | int | str | bool] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            flat[prefix + key] = value if isinstance(value, (bool, int, float, str)) else str(value)
+    return flat

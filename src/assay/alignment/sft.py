@@ -1,0 +1,54 @@
+"""SFT: supervised fine-tuning on demonstrations, loss on the completion only."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from assay.alignment.losses import sft_loss
+from assay.alignment.settings import SftSettings
+from assay.alignment.trainer import StepLoss
+from assay.lm import LanguageModel, encode_pair
+from assay.lm.logprobs import pad, token_logprobs
+from assay.records.errors import TrainingError, explain
+from assay.records.judgement import Demonstration
+
+
+class SftTask:
+    """One step is one batch of demonstrations, in an order drawn anew each epoch from the seed."""
+
+    def __init__(
+        self, lm: LanguageModel, demonstrations: Sequence[Demonstration], settings: SftSettings, *, seed: int
+    ) -> None:
+        if not demonstrations:
+            do = "import demonstrations (rows with prompt and completion), or leave the SFT stage out"
+            raise TrainingError(explain(expected="at least one demonstration", got="none", do=do))
+        self._lm = lm
+        self._pairs = [encode_pair(lm, d.prompt, d.completion) for d in demonstrations]
+        self._batches = epoch_batches(
+            len(self._pairs), settings.per_device_train_batch_size, epochs=settings.num_train_epochs, seed=seed
+        )
+        self.steps = len(self._batches)
+
+    def loss(self, step: int) -> StepLoss:
+        """Mean NLL in nats a token."""
+        rows = pad([self._pairs[i] for i in self._batches[step]], self._lm.pad_id)
+        value = sft_loss(token_logprobs(self._lm, rows))
+        return StepLoss(value, {"num_tokens": float(len(rows.targets))})
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: the batches follow from the seed."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Nothing to take up."""
+
+
+def epoch_batches(count: int, size: int, *, epochs: int, seed: int) -> list[list[int]]:
+    """Row numbers of each step: every row once an epoch, each epoch in its own order."""
+    rng = np.random.default_rng(seed)
+    batches = []
+    for _ in range(epochs):
+        order = rng.permutation(count).tolist()
+        batches += [order[start : start + size] for start in range(0, count, size)]
+    return batches

@@ -1,0 +1,140 @@
+"""Trainer: the one step loop of all methods. Takes a task that yields a loss a step; leaves a tuned adapter behind.
+
+At step boundaries it hands control to an observer, which may end the run; a task and an observer give their state as
+plain data, so that a run killed at any step goes on exactly where it was. All randomness is the task's, from its seed.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+
+from assay.alignment.checkpoint import restore_checkpoint, save_checkpoint
+from assay.alignment.settings import TrainerSettings
+from assay.lm import LanguageModel
+from assay.lm.adapters import policy_parameters
+from assay.records.errors import TrainingError, explain
+
+
+class StepLoss(NamedTuple):
+    """A scalar loss with its gradient graph, and numbers to log under TRL's names."""
+
+    value: torch.Tensor
+    metrics: dict[str, float]
+
+
+class Task(Protocol):
+    """A method: how many steps it takes and the loss of each. `state` and `restore` carry what a resume needs."""
+
+    steps: int
+
+    def loss(self, step: int) -> StepLoss:
+        """The loss of step `step` (from 0) under the current weights."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Plain data from which `restore` continues."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` gave."""
+        ...
+
+
+class Observer(Protocol):
+    """Looks at the policy between steps. True from `look` ends the run."""
+
+    def look(self, step: int) -> bool:
+        """Called before step `step`, and once after the last; may sample, measure, and ask to stop."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Plain data from which `restore` continues."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` gave."""
+        ...
+
+
+class TrainerResult(NamedTuple):
+    """Steps taken, whether the observer ended the run, and the log: one dictionary a step."""
+
+    steps: int
+    was_stopped: bool
+    log: list[dict[str, float]]
+
+
+def train(
+    lm: LanguageModel,
+    task: Task,
+    settings: TrainerSettings,
+    *,
+    directory: Path,
+    fingerprint: str,
+    observer: Observer | None = None,
+    resume: bool = False,
+    progress: Callable[[int, dict[str, float]], object] | None = None,
+) -> TrainerResult:
+    """Take the task's steps on the policy's adapter. `fingerprint` names settings and data: a resume must match it.
+
+    Raises TrainingError when a loss or gradient is not finite; the last checkpoint is then still whole.
+    """
+    parameters = list(policy_parameters(lm).values())
+    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    start, log = 0, []
+    if resume:
+        restored = restore_checkpoint(directory, lm, optimizer, fingerprint=fingerprint)
+        if restored is not None:
+            start, log = restored.step, restored.log
+            task.restore(restored.extra["task"])
+            if observer is not None:
+                observer.restore(restored.extra["observer"])
+    for step in range(start, task.steps):
+        if observer is not None and observer.look(step):
+            return TrainerResult(step, True, log)
+        entry = _take_step(lm, task, settings, optimizer, parameters, step)
+        log.append(entry)
+        if progress is not None:
+            progress(step + 1, entry)
+        if (step + 1) % settings.save_steps == 0:
+            extra = {"task": task.state(), "observer": observer.state() if observer is not None else {}}
+            save_checkpoint(directory, lm, optimizer, step=step + 1, log=log, extra=extra, fingerprint=fingerprint)
+    was_stopped = observer is not None and observer.look(task.steps)
+    return TrainerResult(task.steps, was_stopped, log)
+
+
+def _take_step(
+    lm: LanguageModel,
+    task: Task,
+    settings: TrainerSettings,
+    optimizer: torch.optim.Optimizer,
+    parameters: list[torch.nn.Parameter],
+    step: int,
+) -> dict[str, float]:
+    rate = settings.learning_rate * schedule(step, task.steps, settings)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    loss = task.loss(step)
+    loss.value.backward()
+    norm = torch.nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm)
+    value = float(loss.value.detach())
+    if not math.isfinite(value) or not math.isfinite(float(norm)):
+        do = "lower learning_rate, look at the data of this step, then run again with --resume from the last checkpoint"
+        got = f"loss {value}, gradient norm {float(norm)} at step {step}"
+        raise TrainingError(explain(expected="a finite loss and gradient", got=got, do=do))
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return {"step": step + 1, "loss": value, "grad_norm": float(norm), "learning_rate": rate, **loss.metrics}
+
+
+def schedule(step: int, steps: int, settings: TrainerSettings) -> float:
+    """Factor in (0, 1] on the step size: linear warm-up, then constant or a linear fall."""
+    warmup = math.ceil(settings.warmup_ratio * steps)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    if settings.lr_scheduler_type == "constant":
+        return 1.0
+    return (steps - step) / max(1, steps - warmup)

@@ -1,0 +1,62 @@
+"""Bradley-Terry head: one linear reward fitted to soft, weighted preferences.
+
+    minimise  sum_i w_i [ -p_i log s(d_i) - (1 - p_i) log(1 - s(d_i)) ] / sum_i w_i
+              + ridge/2 |theta|^2 + eta mean_i (r+_i + r-_i)^2,     d_i = r+_i - r-_i,  r = x theta
+
+Bradley & Terry 1952; the last term is the sum-to-zero term of Eisenstein et al. 2023 (arXiv 2312.09244, section 2):
+without it members differ by a constant a prompt and a minimum over them means nothing. Convex; solved by L-BFGS.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from assay.records.errors import TrainingError, explain
+
+
+class Pairs(NamedTuple):
+    """Rows of a completion table: `chosen` and `rejected` [pairs] row numbers, `probability` and `weight` [pairs]."""
+
+    chosen: np.ndarray
+    rejected: np.ndarray
+    probability: np.ndarray
+    weight: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Pairs":
+        """The pairs with these numbers; a number may repeat, as in a bootstrap."""
+        return Pairs(self.chosen[rows], self.rejected[rows], self.probability[rows], self.weight[rows])
+
+
+def loss_and_gradient(
+    theta: np.ndarray, x: np.ndarray, pairs: Pairs, *, ridge: float, sum_to_zero: float
+) -> tuple[float, np.ndarray]:
+    """The objective above and its gradient, for theta [d] and features x [completions, d]."""
+    difference = x[pairs.chosen] - x[pairs.rejected]
+    total = x[pairs.chosen] + x[pairs.rejected]
+    weight = pairs.weight / pairs.weight.sum()
+    d, s = difference @ theta, total @ theta
+    nll = weight @ (pairs.probability * np.logaddexp(0, -d) + (1 - pairs.probability) * np.logaddexp(0, d))
+    value = nll + ridge / 2 * theta @ theta + sum_to_zero * np.mean(s**2)
+    gradient = difference.T @ (weight * (expit(d) - pairs.probability)) + ridge * theta
+    gradient += 2 * sum_to_zero * total.T @ s / len(s)
+    return float(value), gradient
+
+
+def fit_head(x: np.ndarray, pairs: Pairs, *, ridge: float, sum_to_zero: float) -> np.ndarray:
+    """The minimising theta [d]. Raises TrainingError for no pairs, or values that are not finite."""
+    if len(pairs.chosen) == 0:
+        do = "collect judgements that prefer one completion over another"
+        raise TrainingError(explain(expected="at least one preference to fit a reward on", got="none", do=do))
+    if not np.isfinite(x).all():
+        do = "check the backbone's weights; a half-loaded model gives such states"
+        raise TrainingError(explain(expected="finite reward features", got="NaN or infinity", do=do))
+    solved = minimize(  # type: ignore[call-overload]  # the stubs do not know jac=True with a pair
+        lambda theta: loss_and_gradient(theta, x, pairs, ridge=ridge, sum_to_zero=sum_to_zero),
+        np.zeros(x.shape[1]),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 500},
+    )
+    return np.asarray(solved.x)

@@ -1,0 +1,63 @@
+"""Feature maps: the different views that the members of an ensemble take of the same features.
+
+Members that differ only in their bootstrap share their errors (Eisenstein et al. 2023, arXiv 2312.09244); members that
+see other layers or another pooling share fewer. Each map is fitted on the training completions only: blocks are
+projected on their leading principal directions, so that a few hundred preferences can carry them, then standardised.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from assay.rewards.features import Features
+
+Blocks = Callable[[Features], list[np.ndarray]]
+
+FEATURE_MAPS: Mapping[str, Blocks] = {
+    "mean-low": lambda f: [f.mean[:, 0]],
+    "last-low": lambda f: [f.last[:, 0]],
+    "mean-high": lambda f: [f.mean[:, -1]],
+    "last-high": lambda f: [f.last[:, -1]],
+    "mean-last": lambda f: [f.mean[:, -1], f.last[:, 0]],
+    "mean-both": lambda f: [f.mean[:, 0], f.mean[:, -1]],
+}
+"""Which hidden states a member sees. `low` and `high` are the lowest and highest of the layers that were read."""
+
+
+class FittedMap(NamedTuple):
+    """A feature map with everything it needs: per block a centre and directions, then the final centre and scale.
+
+    `directions` is stored stacked; `uses_surface` appends the surface block before standardising.
+    """
+
+    name: str
+    centres: tuple[np.ndarray, ...]
+    directions: tuple[np.ndarray, ...]
+    mean: np.ndarray
+    scale: np.ndarray
+    uses_surface: bool
+
+    def apply(self, features: Features) -> np.ndarray:
+        """Rows [n, d] with training mean 0 and s.d. 1 in each column."""
+        return (_raw(self, features) - self.mean) / self.scale
+
+
+def fit_map(name: str, features: Features, *, directions: int, uses_surface: bool) -> FittedMap:
+    """Fit a named map on training features; `directions` is the number of principal directions a block keeps."""
+    centres, bases = [], []
+    for block in FEATURE_MAPS[name](features):
+        centre = block.mean(0)
+        _, _, rows = np.linalg.svd(np.asarray(block - centre, dtype=np.float64), full_matrices=False)
+        centres.append(centre.astype(np.float64))
+        bases.append(rows[: min(directions, len(rows))])
+    unscaled = FittedMap(name, tuple(centres), tuple(bases), np.zeros(1), np.ones(1), uses_surface)
+    raw = _raw(unscaled, features)
+    scale = raw.std(0)
+    return unscaled._replace(mean=raw.mean(0), scale=np.where(scale > 1e-8, scale, 1.0))
+
+
+def _raw(fitted: FittedMap, features: Features) -> np.ndarray:
+    blocks = FEATURE_MAPS[fitted.name](features)
+    parts = [(b - c) @ d.T for b, c, d in zip(blocks, fitted.centres, fitted.directions, strict=True)]
+    return np.concatenate([*parts, features.surface] if fitted.uses_surface else parts, axis=1)
