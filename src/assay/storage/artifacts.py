@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from assay.records.errors import StorageError, explain
+
+_NAME = re.compile(r"[0-9a-f]{64}")
 
 
 class ArtifactStore:
@@ -49,12 +52,16 @@ class ArtifactStore:
 
     def read_json(self, name: str) -> object:
         """The JSON value that `add_json` kept."""
-        return json.loads((self.path(name) / "data.json").read_text(encoding="utf-8"))
+        try:
+            return json.loads((self.path(name) / "data.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            todo = "ask for an artifact that holds a JSON value, or restore it from a backup"
+            raise StorageError(explain(expected=f"JSON in artifact {name[:12]}", got=str(error), do=todo)) from error
 
     def path(self, name: str) -> Path:
         """Directory of an artifact. Raises StorageError when there is none."""
         path = self._root / name
-        if not name or not path.is_dir():
+        if not _NAME.fullmatch(name) or not path.is_dir():
             todo = "restore the artifacts folder from a backup or run the stage again"
             raise StorageError(
                 explain(expected=f"artifact {name[:12]!r} in {self._root}", got="no such directory", do=todo)
@@ -72,9 +79,17 @@ class ArtifactStore:
 
 
 def directory_hash(directory: Path) -> str:
-    """SHA-256 (hex) over the sorted relative paths and contents of all files below a directory."""
+    """SHA-256 (hex) over the sorted relative paths and contents of all files below a directory.
+
+    Raises StorageError when there is a link: what it points to may change or lie outside.
+    """
     sha = hashlib.sha256()
-    for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+    paths = sorted(directory.rglob("*"))
+    links = [path.name for path in paths if path.is_symlink()]
+    if links:
+        todo = "copy what they point to"
+        raise StorageError(explain(expected="files and folders in an artifact", got=f"a link: {links}", do=todo))
+    for path in (path for path in paths if path.is_file()):
         name = path.relative_to(directory).as_posix().encode()
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").digest()

@@ -6,7 +6,22 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from sqlalchemy import Column, Engine, Index, Integer, MetaData, String, Table, Text, create_engine, event, func, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    func,
+    inspect,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -43,8 +58,7 @@ class RecordStore:
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
         with _storage_errors(url):
-            metadata.create_all(self._engine)
-            self._check_schema(url)
+            self._prepare(url)
 
     def put(self, record: Record, *, split: str | None = None, subject: str | None = None) -> str:
         """Store one record and return its identity."""
@@ -53,22 +67,15 @@ class RecordStore:
 
     def put_all(self, rows: Iterable[tuple[Record, str | None, str | None]]) -> int:
         """Store (record, split, subject) rows in one transaction, all or nothing; returns how many were new."""
-        values = [
-            {
-                "id": record.id,
-                "kind": record.kind,
-                "split": split,
-                "subject": subject,
-                "body": record.model_dump_json(),
-            }
-            for record, split, subject in rows
-        ]
+        values = [_row(record, split, subject) for record, split, subject in rows]
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
         added = 0
         with _storage_errors("the database"), self._engine.begin() as connection:
             for start in range(0, len(values), 500):
                 statement = dialect.insert(record_table).values(values[start : start + 500]).on_conflict_do_nothing()
                 added += connection.execute(statement).rowcount
+            if added < len(values):
+                _refuse_moves(connection, values)
         return added
 
     def get(self, kind: type[R], record_id: str) -> R:
@@ -81,7 +88,12 @@ class RecordStore:
             got = "none" if not bodies else "several"
             todo = "list what there is with `assay init --show`, or check the id"
             raise StorageError(explain(expected=f"one {kind.kind} {record_id[:12]!r}", got=got, do=todo))
-        return _parse(kind, bodies[0])
+        record = _parse(kind, bodies[0])
+        if not record.id.startswith(record_id):
+            todo = "restore the database from a backup; somebody changed the row"
+            got = f"content {record.short_id}"
+            raise StorageError(explain(expected=f"{kind.kind} {record_id[:12]!r} unchanged", got=got, do=todo))
+        return record
 
     def all(self, kind: type[R], *, split: str | None = None, subject: str | None = None) -> list[R]:
         """Records of one kind in the order they were stored, of one split or subject where given."""
@@ -122,18 +134,51 @@ class RecordStore:
         """Release the connections."""
         self._engine.dispose()
 
-    def _check_schema(self, url: str) -> None:
-        with self._engine.begin() as connection:
-            found: Sequence[int] = connection.execute(select(schema_table.c.version)).scalars().all()
-            if not found:
-                connection.execute(schema_table.insert().values(version=SCHEMA_VERSION))
-            elif found != [SCHEMA_VERSION]:
+    def _prepare(self, url: str) -> None:
+        """Make the tables of a new database, or refuse one of another schema before touching it."""
+        with self._engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            tables = inspect(connection)
+            found: Sequence[int] = ()
+            if tables.has_table(schema_table.name):
+                found = connection.execute(select(schema_table.c.version)).scalars().all()
+            if found not in ([], (), [SCHEMA_VERSION]):
                 message = explain(
                     expected=f"a database of schema version {SCHEMA_VERSION}",
                     got=f"version {found[0]} at {url}",
                     do="open it with the Assay version that wrote it, or choose another directory",
                 )
                 raise StorageError(message)
+            metadata.create_all(connection)
+            if not found:
+                connection.execute(schema_table.insert().values(version=SCHEMA_VERSION))
+            connection.commit()
+
+
+def _row(record: Record, split: str | None, subject: str | None) -> dict[str, str | None]:
+    try:
+        body = record.model_dump_json()
+        return {"id": record.id, "kind": record.kind, "split": split, "subject": subject, "body": body}
+    except ValueError as error:
+        todo = "take half characters and numbers that are not finite out of it"
+        raise StorageError(
+            explain(expected=f"a {record.kind} that can be written as JSON", got=str(error), do=todo)
+        ) from error
+
+
+def _refuse_moves(connection: Connection, values: Sequence[dict[str, str | None]]) -> None:
+    """Raise StorageError when a record that was here already lies in another split than the one asked for."""
+    wanted = {(row["kind"], row["id"]): row["split"] for row in values if row["split"] is not None}
+    for start in range(0, len(values), 500):
+        ids = [row["id"] for row in values[start : start + 500]]
+        query = select(record_table.c.kind, record_table.c.id, record_table.c.split).where(record_table.c.id.in_(ids))
+        for kind, record_id, split in connection.execute(query):
+            asked = wanted.get((kind, record_id), split)
+            if asked != split:
+                todo = "a record belongs to one split for ever; leave it there"
+                got = f"it in split {split!r} already"
+                raise StorageError(explain(expected=f"to put {kind} {record_id[:12]} in {asked!r}", got=got, do=todo))
 
 
 def _parse(kind: type[R], body: str) -> R:

@@ -45,6 +45,8 @@ class Entry(NamedTuple):
     def value(self) -> dict[str, LedgerValue]:
         """The body as data."""
         data: dict[str, LedgerValue] = json.loads(self.body)
+        if not isinstance(data, dict):
+            raise ValueError(f"entry {self.seq} holds no fields")
         return data
 
 
@@ -67,8 +69,8 @@ class Ledger:
 
     def append(self, event: str, **fields: LedgerValue) -> Entry:
         """Add one durable entry. Raises LedgerError when it cannot be written, or a field is a float."""
-        body = canonical_json({"event": event, **_without_floats(fields)})
         with _ledger_errors(self.path), self._connect() as connection:
+            body = canonical_json({"event": event, **_without_floats(fields)})
             connection.execute("BEGIN IMMEDIATE")
             last = connection.execute("SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1").fetchone()
             seq, prev = (last[0] + 1, last[1]) if last else (1, GENESIS)
@@ -81,8 +83,11 @@ class Ledger:
         """All entries in order, or those of one event."""
         with _ledger_errors(self.path), self._connect() as connection:
             rows = connection.execute("SELECT seq, prev, hash, body FROM entry ORDER BY seq").fetchall()
-        entries = [Entry(row[0], row[1], row[2], bytes(row[3])) for row in rows]
-        return entries if event is None else [entry for entry in entries if entry.value.get("event") == event]
+            for row in rows:
+                if not isinstance(row[3], bytes):
+                    raise _broken(self.path, row[0], f"a body of type {type(row[3]).__name__}, not bytes")
+            entries = [Entry(*row) for row in rows]
+            return entries if event is None else [entry for entry in entries if entry.value.get("event") == event]
 
     def checkpoint(self) -> Checkpoint:
         """The head of the chain now."""
@@ -165,7 +170,7 @@ def _broken(path: Path, seq: int, found: str) -> LedgerError:
 def _ledger_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError, ValueError) as error:
+    except (sqlite3.Error, OSError, ValueError, TypeError) as error:
         todo = "nothing was written; free disk space or restore the file, then try again"
         raise LedgerError(
             explain(expected=f"to read and write the ledger {path.name}", got=str(error), do=todo)

@@ -51,7 +51,7 @@ class TrainingView:
         if split not in TRAINING_SPLITS:
             message = explain(
                 expected=f"a training split ({', '.join(sorted(TRAINING_SPLITS))})",
-                got=f"{split.value!r}, asked for by training code",
+                got=f"{str(split)!r}, asked for by training code",
                 do="train on training splits; held-out and sealed data belong to evaluation",
             )
             raise SplitError(message)
@@ -68,7 +68,7 @@ class EvaluationView:
     def all(self, kind: type[R], split: SplitName) -> list[R]:
         """Records of one kind in one evaluation split. Raises SplitError for any other split."""
         if split not in self._allowed:
-            got = f"{split.value!r}, asked for by evaluation code"
+            got = f"{str(split)!r}, asked for by evaluation code"
             todo = "judge on held-out data; open the sealed set once, for a release"
-            raise SplitError(explain(expected=f"one of {sorted(self._allowed)}", got=got, do=todo))
+            raise SplitError(explain(expected=f"one of {', '.join(sorted(self._allowed))}", got=got, do=todo))
         return self._store.all(kind, split=split)
