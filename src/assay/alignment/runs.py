@@ -75,7 +75,7 @@ def run_sft(
     data_hash = digest(sorted(d.id for d in demonstrations))
     steps = _train(lm, task, settings, context, data_hash, None)
     adapter = context.artifacts.add(lambda directory: save_adapter(lm, directory))
-    outcome = {"base_model": lm.source, "adapter": adapter, "step": steps, "steps_run": steps}
+    outcome = {"base_model": lm.source, "adapter": adapter, "ref_policy": None, "step": steps, "steps_run": steps}
     return _version("sft", settings, context, {**outcome, "stop_reason": ALL_STEPS, "data_hash": data_hash})
 
 

@@ -1,0 +1,196 @@
+"""Trainer: steps, schedule, exact resume, refusal of numbers that are not finite, a full disk."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+
+from assay.alignment.settings import SftSettings, TrainerSettings
+from assay.alignment.sft import SftTask, epoch_batches
+from assay.alignment.trainer import StepLoss, schedule, train
+from assay.lm import add_lora, load
+from assay.lm.adapters import policy_parameters
+from assay.records.conversation import user_prompt
+from assay.records.errors import StorageError, TrainingError
+from assay.records.judgement import Demonstration
+
+SETTINGS = SftSettings(num_train_epochs=3, per_device_train_batch_size=2, save_steps=2, learning_rate=1e-2)
+
+
+def demonstrations(now, count=5):
+    return [
+        Demonstration(created_at=now, annotator="a", prompt=user_prompt(f"Why {i}?"), completion=f"Because of {i}.")
+        for i in range(count)
+    ]
+
+
+def start(source, now, settings=SETTINGS):
+    lm = load(str(source))
+    add_lora(lm, settings.lora, seed=0)
+    return lm, SftTask(lm, demonstrations(now), settings, seed=4)
+
+
+def weights(lm):
+    return {name: p.detach().clone() for name, p in policy_parameters(lm).items()}
+
+
+def assert_same(one, two):
+    assert one.keys() == two.keys()
+    for name in one:
+        assert torch.equal(one[name], two[name]), name
+
+
+class Interrupted:
+    """A task that is killed before a given step, once."""
+
+    def __init__(self, task, at):
+        self._task, self._at, self.steps = task, at, task.steps
+
+    def loss(self, step):
+        if step == self._at:
+            raise KeyboardInterrupt
+        return self._task.loss(step)
+
+    def state(self):
+        return self._task.state()
+
+    def restore(self, state):
+        self._task.restore(state)
+
+
+@pytest.mark.parametrize("killed_at", [1, 4, 5, 8])
+def test_a_run_killed_at_any_step_and_resumed_equals_one_that_was_not(tiny_model_dir, now, tmp_path, killed_at):
+    lm, task = start(tiny_model_dir, now)
+    whole = train(lm, task, SETTINGS, directory=tmp_path / "whole", fingerprint="f")
+    expected = weights(lm)
+
+    lm, task = start(tiny_model_dir, now)
+    with pytest.raises(KeyboardInterrupt):
+        train(lm, Interrupted(task, killed_at), SETTINGS, directory=tmp_path / "cut", fingerprint="f")
+    lm, task = start(tiny_model_dir, now)
+    resumed = train(lm, task, SETTINGS, directory=tmp_path / "cut", fingerprint="f", resume=True)
+    assert_same(weights(lm), expected)
+    assert resumed.log == whole.log
+
+
+def test_training_lowers_the_loss(tiny_model_dir, now, tmp_path):
+    lm, task = start(tiny_model_dir, now)
+    log = train(lm, task, SETTINGS, directory=tmp_path, fingerprint="f").log
+    assert log[-1]["loss"] < log[0]["loss"] - 0.5
+
+
+def test_only_the_last_checkpoint_is_kept_and_holds_no_pickle(tiny_model_dir, now, tmp_path):
+    lm, task = start(tiny_model_dir, now)
+    train(lm, task, SETTINGS, directory=tmp_path, fingerprint="f")
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-8"]
+    names = sorted(path.name for path in (tmp_path / "checkpoint-8").iterdir())
+    assert names == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "optimizer.safetensors",
+        "trainer_state.json",
+    ]
+    assert json.loads((tmp_path / "checkpoint-8" / "trainer_state.json").read_text())["global_step"] == 8
+
+
+def test_a_checkpoint_of_another_run_is_refused(tiny_model_dir, now, tmp_path):
+    lm, task = start(tiny_model_dir, now)
+    train(lm, task, SETTINGS, directory=tmp_path, fingerprint="one")
+    lm, task = start(tiny_model_dir, now)
+    with pytest.raises(TrainingError, match="other settings or data"):
+        train(lm, task, SETTINGS, directory=tmp_path, fingerprint="two", resume=True)
+
+
+class NotANumber:
+    steps = 3
+
+    def __init__(self, lm):
+        self._lm = lm
+
+    def loss(self, step):
+        total = sum(p.sum() for p in policy_parameters(self._lm).values())
+        return StepLoss(total * (float("nan") if step == 2 else 1.0), {})
+
+    def state(self):
+        return {}
+
+    def restore(self, state):
+        pass
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_last_checkpoint(tiny_model_dir, now, tmp_path):
+    lm, _ = start(tiny_model_dir, now)
+    settings = TrainerSettings(save_steps=1)
+    with pytest.raises(TrainingError, match="got loss nan, gradient norm nan at step 2"):
+        train(lm, NotANumber(lm), settings, directory=tmp_path, fingerprint="f")
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-2"]
+    assert all(torch.isfinite(p).all() for p in policy_parameters(lm).values())
+
+
+def test_a_disk_that_refuses_leaves_the_checkpoint_before_whole(tiny_model_dir, now, tmp_path, monkeypatch):
+    lm, task = start(tiny_model_dir, now)
+    real = os.replace
+    calls = []
+
+    def full(source, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        return real(source, target)
+
+    monkeypatch.setattr("assay.alignment.checkpoint.os.replace", full)
+    with pytest.raises(StorageError, match="No space left on device.*--resume"):
+        train(lm, task, SETTINGS, directory=tmp_path, fingerprint="f")
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-2"]
+
+
+def test_a_run_killed_by_the_system_leaves_only_whole_checkpoints(tiny_model_dir, tmp_path):
+    script = textwrap.dedent(
+        f"""
+        import sys; sys.path.insert(0, "tests/alignment")
+        from datetime import datetime, UTC
+        from pathlib import Path
+        from test_trainer import start, SETTINGS
+        from assay.alignment.trainer import train
+        lm, task = start({str(tiny_model_dir)!r}, datetime(2026, 1, 1, tzinfo=UTC))
+        say = lambda step, entry: print(step, flush=True)
+        train(lm, task, SETTINGS, directory=Path({str(tmp_path)!r}), fingerprint="f", progress=say)
+        """
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    while process.stdout.readline().strip() != "5":
+        assert process.poll() is None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    whole = [path for path in tmp_path.iterdir() if path.name.startswith("checkpoint-")]
+    assert whole
+    for path in whole:
+        assert json.loads((path / "trainer_state.json").read_text())["global_step"] == int(path.name.split("-")[1])
+        assert (path / "optimizer.safetensors").exists()
+
+
+def test_the_schedule_warms_up_and_falls_to_zero():
+    settings = TrainerSettings(warmup_ratio=0.2, lr_scheduler_type="linear")
+    found = [schedule(step, 10, settings) for step in range(10)]
+    assert found[:3] == pytest.approx([1 / 3, 2 / 3, 1.0])
+    assert found[-1] == pytest.approx(1 / 8)
+    constant = TrainerSettings(warmup_ratio=0.0, lr_scheduler_type="constant")
+    assert {schedule(step, 10, constant) for step in range(10)} == {1.0}
+
+
+def test_every_row_comes_once_an_epoch():
+    batches = epoch_batches(7, 3, epochs=2, seed=0)
+    assert [len(batch) for batch in batches] == [3, 3, 1, 3, 3, 1]
+    assert sorted(i for batch in batches[:3] for i in batch) == list(range(7))
+    assert batches[:3] != batches[3:]
+
+
+def test_no_demonstrations_are_refused(tiny_lm):
+    with pytest.raises(TrainingError, match="at least one demonstration"):
+        SftTask(tiny_lm, [], SETTINGS, seed=0)
