@@ -1,0 +1,51 @@
+"""Pairs: cuts two conversations at what they share, and puts a chosen and a rejected answer into a fair order."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import NamedTuple
+
+from assay.records.conversation import Message, Prompt, prompt_id
+from assay.records.judgement import Choice, Judgement
+
+UNKNOWN_ANNOTATOR = "unknown"
+
+
+class Divided(NamedTuple):
+    """The messages that two conversations share, and what is left of each."""
+
+    prompt: Prompt
+    chosen: Prompt
+    rejected: Prompt
+
+
+def divide(chosen: Sequence[Message], rejected: Sequence[Message]) -> Divided:
+    """Cut two conversations at their longest common prefix of whole messages."""
+    shared = 0
+    for one, other in zip(chosen, rejected, strict=False):
+        if one != other:
+            break
+        shared += 1
+    return Divided(tuple(chosen[:shared]), tuple(chosen[shared:]), tuple(rejected[shared:]))
+
+
+def chosen_over_rejected(prompt: Prompt, chosen: str, rejected: str, *, source: str, now: datetime) -> Judgement:
+    """A judgement from data that names neither annotator nor order.
+
+    The canonical order comes from a hash of the prompt and the unordered pair: it does not tell which one was chosen.
+    """
+    pair = sorted((chosen, rejected))
+    bit = sha256("\x00".join([prompt_id(prompt), *pair]).encode()).digest()[0] & 1
+    first, second = pair if bit else pair[::-1]
+    choice: Choice = "first" if first == chosen else "second"
+    return Judgement(
+        campaign=source,
+        annotator=UNKNOWN_ANNOTATOR,
+        prompt=prompt,
+        first=first,
+        second=second,
+        choice=choice,
+        first_shown="left",
+        source=source,
+        created_at=now,
+    )

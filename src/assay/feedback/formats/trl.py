@@ -1,0 +1,73 @@
+"""TRL format: preference rows with `prompt`, `chosen` and `rejected`, as text or as lists of messages.
+
+The prompt may be text, messages, or implicit in two conversations that begin alike; a text prompt may stand beside
+whole conversations that contain it (the UltraFeedback shape).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from assay.feedback.formats.pairs import chosen_over_rejected, divide
+from assay.feedback.formats.registry import format_reader
+from assay.feedback.formats.row import Row
+from assay.records.conversation import Message, Prompt
+from assay.records.judgement import Judgement
+
+FIELDS = frozenset({"prompt", "chosen", "rejected"})
+
+
+def _matches(fields: Mapping[str, object]) -> bool:
+    return {"chosen", "rejected"} <= fields.keys()
+
+
+@format_reader("trl", fields="prompt, chosen, rejected as text or messages", matches=_matches)
+def read_trl(row: Row, now: datetime) -> Sequence[Judgement]:
+    """One judgement for `chosen` over `rejected`; further columns are passed over with a note."""
+    further = sorted(set(row.fields) - FIELDS)
+    if further:
+        row.notes.append(f"columns not used: {', '.join(further)}")
+    if isinstance(row.fields.get("chosen"), list) and isinstance(row.fields.get("rejected"), list):
+        prompt, chosen, rejected = _conversations(row)
+    else:
+        prompt, chosen, rejected = row.prompt(), row.text("chosen"), row.text("rejected")
+    row.differing(chosen, rejected)
+    if row.faults:
+        return []
+    return [chosen_over_rejected(prompt, chosen, rejected, source="trl", now=now)]
+
+
+def _conversations(row: Row) -> tuple[Prompt, str, str]:
+    given = row.prompt() if row.fields.get("prompt") is not None else ()
+    is_text = isinstance(row.fields.get("prompt"), str)
+    chosen, rejected = row.messages("chosen"), row.messages("rejected")
+    if row.faults:
+        return (), "", ""
+    shared = divide(chosen, rejected)
+    prompt = shared.prompt
+    if given and not _contains(prompt, given, is_text=is_text):
+        if is_text and prompt:
+            row.faults.append("the prompt is not in the messages that chosen and rejected share")
+        prompt = given + prompt
+    if not shared.chosen and not shared.rejected:
+        row.faults.append("both completions are the same")
+    elif not prompt:
+        row.faults.append("chosen and rejected share no prefix and there is no prompt")
+    return prompt, _answer(row, "chosen", shared.chosen), _answer(row, "rejected", shared.rejected)
+
+
+def _contains(prompt: Prompt, given: Prompt, *, is_text: bool) -> bool:
+    """Whether the shared messages already hold the prompt: somewhere for a text, at the start for messages."""
+    if is_text:
+        return any(message.role == "user" and message.content.strip() == given[0].content.strip() for message in prompt)
+    return prompt[: len(given)] == given
+
+
+def _answer(row: Row, name: str, rest: Sequence[Message]) -> str:
+    if row.faults:
+        return ""
+    if len(rest) != 1 or rest[0].role != "assistant":
+        row.faults.append(f"after the shared messages, {name} is not one assistant message")
+        return ""
+    if not rest[0].content.strip():
+        row.faults.append(f"{name} is empty")
+    return rest[0].content
