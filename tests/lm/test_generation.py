@@ -31,9 +31,7 @@ def test_log_probabilities_equal_those_of_a_plain_forward_pass(tiny_lm):
 
 def test_scoring_a_sample_gives_the_log_probabilities_it_was_sampled_with(tiny_lm):
     completions = generate(tiny_lm, PROMPTS, Sampling(max_tokens=10, seed=5), n=2)
-    pairs = [
-        EncodedPair(encode_prompt(tiny_lm, PROMPTS[i // 2]), list(c.token_ids)) for i, c in enumerate(completions)
-    ]
+    pairs = [EncodedPair(encode_prompt(tiny_lm, PROMPTS[i // 2]), list(c.token_ids)) for i, c in enumerate(completions)]
     for scored, completion in zip(completion_logprobs(tiny_lm, pairs), completions, strict=True):
         assert scored == pytest.approx(np.array(completion.logprobs), abs=1e-4)
 

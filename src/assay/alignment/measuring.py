@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from assay.alignment.sampling import PolicySampler, Samples
-from assay.alignment.scoring import TrainingRewards, score_samples
+from assay.alignment.scoring import StepScorer
 from assay.lm import LanguageModel, save_adapter
 from assay.monitors import MonitorBank
 from assay.monitors.text_statistics import repetition, word_count
@@ -29,7 +29,7 @@ class MeasuringObserver:
         self,
         lm: LanguageModel,
         sampler: PolicySampler,
-        rewards: TrainingRewards,
+        scorer: StepScorer,
         *,
         every: int,
         bank: MonitorBank | None,
@@ -37,7 +37,7 @@ class MeasuringObserver:
         now: Callable[[], datetime],
         on_checkpoint: Callable[[Observation], object] | None = None,
     ) -> None:
-        self._lm, self._sampler, self._rewards, self._every = lm, sampler, rewards, every
+        self._lm, self._sampler, self._scorer, self._every = lm, sampler, scorer, every
         self._bank, self._artifacts, self._now, self._on_checkpoint = bank, artifacts, now, on_checkpoint
         self.checkpoints: list[CheckpointRecord] = []
         self.alarms: list[Alarm] = []
@@ -52,7 +52,8 @@ class MeasuringObserver:
         samples = self._sampler.at(step)
         observation = self._observe(samples)
         adapter = self._artifacts.add(lambda directory: save_adapter(self._lm, directory))
-        kept = self._artifacts.add_json({"prompt_index": samples.prompt_index, "texts": samples.texts})
+        prompts = [[message.model_dump() for message in self._sampler.prompts[i]] for i in samples.prompt_index]
+        kept = self._artifacts.add_json({"prompts": prompts, "texts": samples.texts})
         self.checkpoints.append(CheckpointRecord(step=step, adapter=adapter, observation=observation, samples=kept))
         if self._on_checkpoint is not None:
             self._on_checkpoint(observation)
@@ -86,8 +87,7 @@ class MeasuringObserver:
         return self.checkpoints[-1]
 
     def _observe(self, samples: Samples) -> Observation:
-        prompts = [self._sampler.prompts[i] for i in samples.prompt_index]
-        scored = score_samples(self._lm, self._rewards, prompts, samples.texts)
+        scored = self._scorer.at(samples.step)
         lengths = np.array([word_count(text) for text in samples.texts], dtype=np.float64)
         values = {
             "alignment/kl": samples.kl,

@@ -17,19 +17,24 @@ from assay.alignment.sft import epoch_batches
 from assay.alignment.trainer import StepLoss
 from assay.lm import LanguageModel, encode_prompt
 from assay.lm.chat import EncodedPair
-from assay.records.conversation import Prompt
 
-Reward = Callable[[list[Prompt], list[str]], np.ndarray]
-"""Prompts and completions [m] to rewards [m]."""
+RewardsAt = Callable[[int], np.ndarray]
+"""Proxy rewards [m] of the sampler's completions at a step."""
 
 
 class OnlineDpoTask:
     """A round is one draw of `num_generations` completions a prompt; its steps are DPO on the pairs it gave."""
 
     def __init__(
-        self, lm: LanguageModel, sampler: PolicySampler, reward: Reward, settings: OnlineDpoSettings, *, seed: int
+        self,
+        lm: LanguageModel,
+        sampler: PolicySampler,
+        rewards_at: RewardsAt,
+        settings: OnlineDpoSettings,
+        *,
+        seed: int,
     ) -> None:
-        self._lm, self._sampler, self._reward, self._settings, self._seed = lm, sampler, reward, settings, seed
+        self._lm, self._sampler, self._rewards_at, self._settings, self._seed = lm, sampler, rewards_at, settings, seed
         size = settings.per_device_train_batch_size
         per_epoch = -(-len(sampler.prompts) // size)
         self.steps_per_round = per_epoch * settings.epochs_per_round
@@ -64,8 +69,7 @@ class OnlineDpoTask:
 
     def _begin(self, step: int) -> None:
         samples = self._sampler.at(step)
-        prompts = [self._sampler.prompts[i] for i in samples.prompt_index]
-        rewards = self._reward(prompts, samples.texts).reshape(len(self._sampler.prompts), -1)
+        rewards = self._rewards_at(step).reshape(len(self._sampler.prompts), -1)
         first = np.arange(len(rewards)) * rewards.shape[1]
         self._best = (first + rewards.argmax(1)).tolist()
         self._worst = (first + rewards.argmin(1)).tolist()

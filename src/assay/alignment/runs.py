@@ -10,13 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from assay.alignment.dpo import DpoTask
 from assay.alignment.measuring import MeasuringObserver
 from assay.alignment.online_dpo import OnlineDpoTask
 from assay.alignment.sampling import PolicySampler
-from assay.alignment.scoring import TrainingRewards
+from assay.alignment.scoring import StepScorer, TrainingRewards
 from assay.alignment.settings import DpoSettings, OnlineDpoSettings, SftSettings, TrainerSettings
 from assay.alignment.sft import SftTask
 from assay.alignment.trainer import Task, train
@@ -31,7 +29,6 @@ from assay.records.policy import Method, PolicyVersion
 from assay.records.preference import Preference
 from assay.records.provenance import Provenance, code_version
 from assay.records.record import digest
-from assay.rewards import read_features
 from assay.storage import ArtifactStore
 
 REFERENCE = "ref"
@@ -93,7 +90,8 @@ def run_dpo(
     task = DpoTask(lm, preferences, settings, seed=context.seed, ref_adapter=ref)
     sampling = Sampling(max_tokens=settings.max_completion_length, seed=context.seed)
     sampler = PolicySampler(lm, watched.prompts, sampling, n=1, ref_adapter=ref)
-    observer = _observer(lm, sampler, watched, context, every=settings.measure_steps)
+    scorer = StepScorer(lm, sampler, watched.rewards)
+    observer = _observer(lm, sampler, scorer, watched, context, every=settings.measure_steps)
     data_hash = digest(sorted(p.id for p in preferences))
     steps = _train(lm, task, settings, context, data_hash, observer)
     return _version("dpo", settings, context, _watched_outcome(lm, observer, watched, start, steps, data_hash))
@@ -111,13 +109,9 @@ def run_online_dpo(
     ref = prepare_policy(lm, _adapter_path(context, start), settings, seed=context.seed)
     sampling = Sampling(max_tokens=settings.max_completion_length, temperature=settings.temperature, seed=context.seed)
     sampler = PolicySampler(lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref)
-    proxy = watched.rewards.proxy
-
-    def reward(prompts: list[Prompt], completions: list[str]) -> np.ndarray:
-        return proxy.score(read_features(lm, prompts, completions, layers=proxy.layers)).reward
-
-    task = OnlineDpoTask(lm, sampler, reward, settings, seed=context.seed)
-    observer = _observer(lm, sampler, watched, context, every=task.steps_per_round)
+    scorer = StepScorer(lm, sampler, watched.rewards)
+    task = OnlineDpoTask(lm, sampler, lambda step: scorer.at(step).proxy.reward, settings, seed=context.seed)
+    observer = _observer(lm, sampler, scorer, watched, context, every=task.steps_per_round)
     data_hash = digest([[message.model_dump() for message in prompt] for prompt in watched.prompts])
     steps = _train(lm, task, settings, context, data_hash, observer)
     return _version("online_dpo", settings, context, _watched_outcome(lm, observer, watched, start, steps, data_hash))
@@ -158,12 +152,18 @@ def _train(
 
 
 def _observer(
-    lm: LanguageModel, sampler: PolicySampler, watched: Watched, context: RunContext, *, every: int
+    lm: LanguageModel,
+    sampler: PolicySampler,
+    scorer: StepScorer,
+    watched: Watched,
+    context: RunContext,
+    *,
+    every: int,
 ) -> MeasuringObserver:
     return MeasuringObserver(
         lm,
         sampler,
-        watched.rewards,
+        scorer,
         every=every,
         bank=watched.bank,
         artifacts=context.artifacts,

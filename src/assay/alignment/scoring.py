@@ -4,13 +4,12 @@ Both are training-side signals: the watch panel never enters a loss, but it may 
 the firewall.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from assay.alignment.sampling import PolicySampler
 from assay.lm import LanguageModel
-from assay.records.conversation import Prompt
 from assay.rewards import RewardEnsemble, RewardScores, read_features
 
 
@@ -28,10 +27,25 @@ class ScoredSamples(NamedTuple):
     watch: np.ndarray | None
 
 
-def score_samples(
-    lm: LanguageModel, rewards: TrainingRewards, prompts: Sequence[Prompt], completions: Sequence[str]
-) -> ScoredSamples:
-    """Score completions by proxy and watch panel from one reading of the features: both read the same layers."""
-    watch = rewards.watch
-    features = read_features(lm, prompts, completions, layers=rewards.proxy.layers)
-    return ScoredSamples(rewards.proxy.score(features), None if watch is None else watch.score(features).reward)
+class StepScorer:
+    """Scores the policy's samples of a step by proxy and watch panel, once a step, from one reading of the features.
+
+    Both ensembles read the same layers. The method learns from `proxy`, the observer measures both.
+    """
+
+    def __init__(self, lm: LanguageModel, sampler: PolicySampler, rewards: TrainingRewards) -> None:
+        self._lm, self._sampler, self._rewards = lm, sampler, rewards
+        self._last: tuple[int, ScoredSamples] | None = None
+
+    def at(self, step: int) -> ScoredSamples:
+        """Scores of the samples that the policy gives before step `step`, in their order."""
+        if self._last is None or self._last[0] != step:
+            samples = self._sampler.at(step)
+            prompts = [self._sampler.prompts[i] for i in samples.prompt_index]
+            features = read_features(self._lm, prompts, samples.texts, layers=self._rewards.proxy.layers)
+            watch = self._rewards.watch
+            scored = ScoredSamples(
+                self._rewards.proxy.score(features), None if watch is None else watch.score(features).reward
+            )
+            self._last = (step, scored)
+        return self._last[1]

@@ -1,19 +1,40 @@
 """App: the `assay` command, its groups in the order of the walk, and errors as one clear sentence."""
 
+import os
 import sys
 
 import typer
+from rich.markup import escape
 
+from assay.cli import deploy, feedback, ledger, monitor, preferences, release, report
 from assay.cli.context import console
+from assay.cli.run import demo, run
 from assay.records.errors import AssayError
 
-app = typer.Typer(name="assay", no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="assay",
+    no_args_is_help=True,
+    help="Fine-tune language models on human preferences and keep them from hacking their reward.",
+    pretty_exceptions_enable=False,
+)
+app.add_typer(feedback.app, name="feedback")
+app.add_typer(preferences.app, name="preferences")
+app.add_typer(monitor.app, name="monitor")
+app.add_typer(release.app, name="release")
+app.add_typer(deploy.app, name="deploy")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(report.app, name="report")
+app.command()(run)
+app.command()(demo)
 
 
 def main() -> None:
     """Run the command line; an error that the user can mend is printed without a traceback and exits with 1."""
+    # Models and tokenizers come from files; a library must not ask a hub behind the user's back.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         app()
     except AssayError as error:
-        console.print(f"[red]error:[/red] {error}", markup=True)
+        console.print(f"[red]error:[/red] {escape(str(error))}")
         sys.exit(1)

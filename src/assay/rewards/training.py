@@ -31,7 +31,7 @@ class RewardSettings(Value):
 
     feature_maps: tuple[str, ...] = ("mean-low", "last-low", "mean-high", "last-high", "mean-last")
     """One feature map a member; their number is the number of members."""
-    layers: tuple[float, float] = (0.4, 0.7)
+    layers: tuple[float, float] = (0.3, 0.5)
     """Depth of the lower and higher layer whose states are read, as shares of the backbone's depth."""
     directions: int = Field(default=24, ge=1)
     """Principal directions that each block of states keeps."""

@@ -1,0 +1,141 @@
+"""Config: what one run of the walk is told. A recipe is this as YAML; unknown keys fail, all faults come together."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from assay.alignment import DpoSettings, OnlineDpoSettings, SftSettings
+from assay.feedback import Folds
+from assay.records.errors import ConfigError
+from assay.records.record import Value, digest
+from assay.rewards import RewardSettings
+
+
+class SamplingConfig(Value):
+    """How completions are sampled."""
+
+    system_prompt: str | None = None
+    """System message put before each prompt of the demo; imported prompts keep their own."""
+    candidates: int = Field(default=3, ge=2)
+    """Completions a prompt that the simulated panel compares."""
+    max_tokens: int = Field(default=64, ge=1)
+    """Tokens of a sampled completion."""
+
+
+class FeedbackConfig(Value):
+    """Where judgements come from."""
+
+    source: Literal["simulated", "file"] = "file"
+    """`file` imports judgements of people; `simulated` lets the declared panel judge sampled completions."""
+    judgements: Path | None = None
+    """File to import: jsonl, JSON list or parquet, also gzipped; the format is detected."""
+    demonstrations: Path | None = None
+    """File with demonstrations to import."""
+    folds: Folds = Folds()
+    """How prompts and annotators are divided."""
+    judgements_per_pair: int = Field(default=3, ge=1)
+    """Judgements a pair of the simulated panel."""
+    gold_scale: float = Field(default=1.0, gt=0)
+    """Simulated panel: how strongly it feels quality, in logits a unit of gold at temperature 1."""
+    bias_scale: float = Field(default=1.0, ge=0)
+    """Simulated panel: multiplies its pulls towards length and flattery."""
+
+
+class AlignmentConfig(Value):
+    """Which methods run, in this order; what is absent is skipped."""
+
+    sft: SftSettings | None = None
+    """Fine-tune on demonstrations first."""
+    dpo: DpoSettings | None = None
+    """DPO on the preferences of people."""
+    online_dpo: OnlineDpoSettings | None = None
+    """Push the policy against the learnt reward, guarded."""
+    unguarded_rounds: int = Field(default=0, ge=0)
+    """Also run `online_dpo` for so many rounds on a single reward, without monitors, to show what happens."""
+    max_preferences: int | None = Field(default=None, ge=8)
+    """Use at most so many preferences in DPO, chosen by the seed."""
+    max_prompts: int = Field(default=32, ge=2)
+    """Training prompts that policies are sampled and measured on."""
+    best_of_n: int = Field(default=4, ge=1)
+    """Candidates a prompt of best-of-n against the ensemble; 1 leaves it out."""
+    monitors: dict[str, dict[str, float | int | str]] | None = None
+    """Monitors by name with their settings; None is all of them with their defaults."""
+
+
+class EvaluationConfig(Value):
+    """How a policy is judged."""
+
+    max_prompts: int = Field(default=64, ge=4)
+    """Held-out prompts at most."""
+    max_tokens: int = Field(default=64, ge=1)
+    """Tokens of a completion."""
+    seeds: tuple[int, ...] = (1, 2)
+    """Seeds of the repeated runs that give the noise floor of the regression checks."""
+
+
+class RunConfig(Value):
+    """One run of the walk."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
+    """Name of the run; its default directory is runs/NAME."""
+    model: str = "default"
+    """`default` (SmolLM2-135M-Instruct), a local directory, or a hub id."""
+    seed: int = 0
+    """Seed of everything random."""
+    feedback: FeedbackConfig
+    sampling: SamplingConfig = SamplingConfig()
+    aggregation: Literal["joint", "majority"] = "joint"
+    """How judgements become preferences."""
+    reward: RewardSettings = RewardSettings()
+    max_reward_preferences: int | None = Field(default=None, ge=8)
+    """Fit the reward on at most so many preferences, chosen by the seed."""
+    alignment: AlignmentConfig = AlignmentConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    release: Literal["simulated", "people"] = "people"
+    """`simulated` lets two simulated approvers decide and serves the result; `people` leaves it to people."""
+
+    @property
+    def hash(self) -> str:
+        """Hash of the whole configuration."""
+        return digest(self.model_dump(mode="json"))
+
+
+def read_config(path: Path, *, overrides: dict[str, Any] | None = None) -> RunConfig:
+    """A run's configuration from YAML; `overrides` (dotted keys) win. Raises ConfigError with all faults."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        do = "name a recipe, such as recipes/pandalm.yaml"
+        raise ConfigError(f"expected a recipe at {path}; got {error.strerror}; {do}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"expected YAML in {path}; got {' '.join(str(error).split())}; mend the file") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"expected a mapping of settings in {path}; got {type(data).__name__}; mend the file")
+    for key, value in (overrides or {}).items():
+        _set(data, key.split("."), value)
+    return parse_config(data, where=str(path))
+
+
+def parse_config(data: dict[str, Any], *, where: str) -> RunConfig:
+    """A run's configuration from plain data. Raises ConfigError with every fault and the keys that exist."""
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        faults = [_fault(one) for one in error.errors()]
+        lines = "\n".join(f"  {fault}" for fault in faults)
+        raise ConfigError(f"expected settings as in docs/configuration.md; mend these in {where}:\n{lines}") from error
+
+
+def _fault(error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{place}: unknown key"
+    return f"{place}: {error['msg']}; got {error.get('input')!r}"
+
+
+def _set(data: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        data = data.setdefault(key, {})
+    data[path[-1]] = value

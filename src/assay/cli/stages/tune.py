@@ -1,0 +1,201 @@
+"""Tune: the policies of a run: SFT, DPO on people's preferences, the unguarded and the guarded loop, best-of-n."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from assay.alignment import (
+    OnlineDpoSettings,
+    RunContext,
+    TrainingRewards,
+    Watched,
+    best_of_n_path,
+    draw_candidates,
+    run_dpo,
+    run_online_dpo,
+    run_sft,
+)
+from assay.cli.context import console, now
+from assay.cli.stages.learn import choose, open_reward
+from assay.cli.walk import Outcome, Walk, stage_seed
+from assay.lm import Sampling, load_adapter
+from assay.monitors import MonitorBank, build_monitors, default_monitors
+from assay.monitors.text_statistics import word_count
+from assay.records.conversation import Prompt
+from assay.records.judgement import Demonstration
+from assay.records.observation import Observation
+from assay.records.policy import CheckpointRecord, PolicyVersion
+from assay.records.preference import Preference
+from assay.records.provenance import Provenance, code_version
+from assay.records.record import digest
+from assay.storage import SplitName
+
+STARTS = ("dpo", "sft")
+"""Stages that a later run starts from, the latest first."""
+
+
+def tune_sft(walk: Walk) -> Outcome:
+    """Supervised fine-tuning on the training demonstrations."""
+    settings = walk.config.alignment.sft
+    demonstrations = walk.workspace.training.all(Demonstration, SplitName.TRAIN)
+    if settings is None or not demonstrations:
+        why = "the recipe does not ask for it" if settings is None else "there are no demonstrations to train on"
+        return Outcome(skipped=(f"supervised fine-tuning: {why}",), said="left out")
+    steps = -(-len(demonstrations) // settings.per_device_train_batch_size) * settings.num_train_epochs
+    with walk.bar("fine-tuning on demonstrations", steps) as advance:
+        policy = run_sft(walk.fresh_model(), demonstrations, settings, _context(walk, "sft", advance))
+    return _stored(walk, policy, f"{len(demonstrations)} demonstrations, {policy.steps_run} steps")
+
+
+def tune_dpo(walk: Walk) -> Outcome:
+    """DPO on people's preferences, watched."""
+    settings = walk.config.alignment.dpo
+    if settings is None:
+        return Outcome(skipped=("DPO on people's preferences: the recipe does not ask for it",), said="left out")
+    report = walk.output("preferences", SplitName.TRAIN.value)
+    found = [p for p in walk.workspace.training.all(Preference, SplitName.TRAIN) if p.aggregation == report]
+    limit, seed = walk.config.alignment.max_preferences, stage_seed(walk.config, "dpo-rows")
+    preferences = choose(found, limit, seed=seed)
+    steps = -(-len(preferences) // settings.per_device_train_batch_size) * settings.num_train_epochs
+    lm = walk.fresh_model()
+    with walk.bar("DPO on preferences", min(steps, settings.max_steps or steps)) as advance:
+        policy = run_dpo(
+            lm, preferences, settings, _context(walk, "dpo", advance), _watched(walk), start=_start(walk, ("sft",))
+        )
+    return _stored(walk, policy, f"{len(preferences)} preferences; {_ending(policy)}")
+
+
+def tune_unguarded(walk: Walk) -> Outcome:
+    """The loop without Assay: a single reward, no monitors, all rounds. Only to show what happens."""
+    settings, rounds = walk.config.alignment.online_dpo, walk.config.alignment.unguarded_rounds
+    if settings is None or not rounds:
+        return Outcome(skipped=("the unguarded loop: the recipe does not ask for it",), said="left out")
+    free = settings.model_copy(update={"rounds": rounds, "aggregation": "single", "is_guarded": False})
+    return _online(walk, "unguarded", free)
+
+
+def tune_guarded(walk: Walk) -> Outcome:
+    """The loop with Assay: a conservative ensemble, and monitors that may end it."""
+    settings = walk.config.alignment.online_dpo
+    if settings is None:
+        return Outcome(skipped=("the guarded loop: the recipe does not ask for it",), said="left out")
+    return _online(walk, "guarded", settings)
+
+
+def tune_best_of_n(walk: Walk) -> Outcome:
+    """Best-of-n against the ensemble from the start of the loops: the path for n = 1, 2, 4, ..."""
+    n = walk.config.alignment.best_of_n
+    if n < 2:
+        return Outcome(skipped=("best-of-n: the recipe does not ask for it",), said="left out")
+    start, lm = _start(walk), walk.fresh_model()
+    if start is not None and start.adapter is not None:
+        load_adapter(lm, walk.workspace.artifacts.path(start.adapter))
+    proxy, identity = open_reward(walk.workspace, walk.output("rewards", "proxy") or "")
+    prompts = _prompts(walk)
+    sampling = Sampling(max_tokens=walk.config.sampling.max_tokens, seed=stage_seed(walk.config, "best-of-n"))
+    candidates = draw_candidates(lm, prompts, proxy, sampling, n=n)
+    plain = [[m.model_dump() for m in prompt] for prompt in prompts for _ in range(n)]
+    texts = [text for row in candidates.texts for text in row]
+    lengths = np.array([word_count(text) for text in texts], dtype=float).reshape(len(prompts), n)
+    checkpoints = []
+    for point in best_of_n_path(candidates):
+        kept = {"prompts": plain, "texts": texts, "weights": point.weights.reshape(-1).tolist()}
+        values = {
+            "alignment/kl": point.kl,
+            "alignment/proxy_reward": point.proxy_reward,
+            "completions/mean_length": float((point.weights * lengths).sum(1).mean()),
+        }
+        samples = walk.workspace.artifacts.add_json(kept)
+        observation = Observation(step=point.n, values=values)
+        checkpoints.append(CheckpointRecord(step=point.n, adapter=None, observation=observation, samples=samples))
+    policy = PolicyVersion(
+        created_at=now(),
+        name="best-of-n",
+        base_model=lm.source,
+        adapter=None if start is None else start.adapter,
+        ref_policy=None if start is None else start.id,
+        method="best_of_n",
+        settings={"n": n, "aggregation": proxy.aggregation},
+        step=n,
+        steps_run=n,
+        checkpoints=tuple(checkpoints),
+        stop_reason=f"n = {n} candidates",
+        training_signals=(identity,),
+        provenance=Provenance(
+            seed=sampling.seed, data_hash=digest(plain), code_version=code_version(), config_hash=walk.config.hash
+        ),
+    )
+    return _stored(walk, policy, f"n up to {n} on {len(prompts)} prompts")
+
+
+def _online(walk: Walk, name: str, settings: OnlineDpoSettings) -> Outcome:
+    watched = _watched(walk, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
+    per_round = -(-len(watched.prompts) // settings.per_device_train_batch_size) * settings.epochs_per_round
+    with walk.bar(f"{name} loop", per_round * settings.rounds) as advance:
+        policy = run_online_dpo(
+            walk.fresh_model(), settings, _context(walk, name, advance), watched, start=_start(walk)
+        )
+    return _stored(walk, policy, _ending(policy))
+
+
+def _context(walk: Walk, name: str, advance: Callable[[int], None]) -> RunContext:
+    def on_checkpoint(observation: Observation) -> None:
+        v = observation.values
+        console.print(
+            f"    step {observation.step:3d}  KL {v['alignment/kl']:6.2f}  proxy {v['alignment/proxy_reward']:+.2f}  "
+            f"panel {v.get('watch/panel_reward', float('nan')):+.2f}  words {v['completions/mean_length']:.1f}",
+            style="dim",
+        )
+
+    return RunContext(
+        name=name,
+        artifacts=walk.workspace.artifacts,
+        directory=walk.scratch / name,
+        seed=stage_seed(walk.config, "loop" if name in ("guarded", "unguarded") else name),
+        now=now,
+        resume=walk.resume,
+        on_step=lambda *_: advance(1),
+        on_checkpoint=on_checkpoint,
+    )
+
+
+def _watched(walk: Walk, *, aggregation: str | None = None, is_guarded: bool = True) -> Watched:
+    proxy, identity = open_reward(walk.workspace, walk.output("rewards", "proxy") or "")
+    watch_id = walk.output("rewards", "watch")
+    watch, signals = None, [identity]
+    if watch_id is not None:
+        watch, watch_identity = open_reward(walk.workspace, watch_id)
+        signals.append(watch_identity)
+    if aggregation is not None:
+        proxy = proxy.with_aggregation(aggregation)
+    asked = walk.config.alignment.monitors
+    monitors = default_monitors() if asked is None else build_monitors(asked)
+    bank = MonitorBank(monitors) if is_guarded else None
+    return Watched(_prompts(walk), TrainingRewards(proxy, watch), tuple(signals), bank)
+
+
+def _prompts(walk: Walk) -> list[Prompt]:
+    """Distinct training prompts, at most the configured number, chosen by the seed."""
+    report = walk.output("preferences", SplitName.TRAIN.value)
+    found = [p for p in walk.workspace.training.all(Preference, SplitName.TRAIN) if p.aggregation == report]
+    prompts = list({p.prompt_id: p.prompt for p in found}.values())
+    order = np.random.default_rng(stage_seed(walk.config, "loop-prompts")).permutation(len(prompts))
+    return [prompts[i] for i in order[: walk.config.alignment.max_prompts]]
+
+
+def _start(walk: Walk, stages: tuple[str, ...] = STARTS) -> PolicyVersion | None:
+    for stage in stages:
+        policy = walk.output(stage, "policy")
+        if policy is not None:
+            return walk.workspace.records.get(PolicyVersion, policy)
+    return None
+
+
+def _stored(walk: Walk, policy: PolicyVersion, said: str) -> Outcome:
+    walk.workspace.records.put(policy, subject=policy.name)
+    return Outcome({"policy": policy.id, "adapter": policy.adapter or ""}, said=said)
+
+
+def _ending(policy: PolicyVersion) -> str:
+    alarms = "no alarm" if not policy.alarms else f"alarms: {', '.join(sorted({a.monitor for a in policy.alarms}))}"
+    return f"{policy.steps_run} steps, kept step {policy.step} ({policy.stop_reason}; {alarms})"

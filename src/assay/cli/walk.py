@@ -1,0 +1,142 @@
+"""Walk: runs the stages of a recipe in order, records each, and goes on from the last finished one when resumed.
+
+A stage is a function of the walk that returns what it made. Stages meet only in the workspace: each reads the records
+that earlier stages stored, so a resumed walk sees what an uninterrupted one would.
+"""
+
+import resource
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from assay.cli.config import RunConfig
+from assay.cli.context import console, now
+from assay.lm import LanguageModel, load
+from assay.records.errors import ConfigError, explain
+from assay.records.record import digest
+from assay.records.run import StageRecord
+from assay.storage import Workspace
+from assay.storage.lock import run_lock
+
+
+@dataclass
+class Outcome:
+    """What a stage made: ids by name, tokens it sampled, what it left out and why, and a line for the terminal."""
+
+    outputs: dict[str, str] = field(default_factory=dict)
+    tokens: int = 0
+    skipped: tuple[str, ...] = ()
+    said: str = ""
+
+
+Stage = Callable[["Walk"], Outcome]
+
+
+@dataclass
+class Walk:
+    """One run: its workspace, configuration, finished stages, and how progress is shown."""
+
+    workspace: Workspace
+    config: RunConfig
+    resume: bool
+    done: dict[str, StageRecord] = field(default_factory=dict)
+    _progress: Progress | None = None
+
+    @property
+    def scratch(self) -> Path:
+        """Directory for checkpoints and caches of this run."""
+        return self.workspace.directory / "scratch"
+
+    def output(self, stage: str, name: str) -> str | None:
+        """What a finished stage made under a name, or None when it made no such thing or was skipped."""
+        return self.done[stage].outputs.get(name) if stage in self.done else None
+
+    def fresh_model(self) -> LanguageModel:
+        """The configured base model without adapters, loaded anew: adapters of one stage never leak into the next."""
+        return load(self.config.model)
+
+    @contextmanager
+    def bar(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A progress bar; call the yielded function with how much was done."""
+        if self._progress is None:
+            yield lambda _count: None
+            return
+        task = self._progress.add_task(what, total=total)
+        try:
+            yield lambda count: self._progress.advance(task, count) if self._progress else None
+        finally:
+            self._progress.remove_task(task)
+
+
+def run_walk(directory: Path, config: RunConfig, stages: Sequence[tuple[str, Stage]], *, resume: bool) -> Workspace:
+    """Run the stages that are not done yet, and return the workspace; its lock is held meanwhile.
+
+    Raises BusyError when another run holds the directory, ConfigError when it holds a run and `resume` is not set.
+    """
+    with run_lock(directory):
+        workspace = Workspace(directory)
+        workspace.artifacts.clean()
+        finished = {s.stage: s for s in workspace.records.all(StageRecord, subject=config.name)}
+        _check_continuation(directory, config, finished, resume=resume)
+        walk = Walk(workspace, config, resume)
+        for number, (name, stage) in enumerate(stages, start=1):
+            label = f"[{number}/{len(stages)}] {name}"
+            if name in finished:
+                walk.done[name] = finished[name]
+                console.print(f"[dim]{label}: done before[/dim]")
+                continue
+            walk.done[name] = _run_stage(walk, name, stage, label)
+    return workspace
+
+
+def _run_stage(walk: Walk, name: str, stage: Stage, label: str) -> StageRecord:
+    wall, cpu = time.monotonic(), time.process_time()
+    columns = (
+        TextColumn("  {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as walk._progress:
+        outcome = stage(walk)
+    walk._progress = None
+    record = StageRecord(
+        created_at=now(),
+        run=walk.config.name,
+        stage=name,
+        config_hash=walk.config.hash,
+        outputs=outcome.outputs,
+        seconds=round(time.monotonic() - wall, 2),
+        cpu_seconds=round(time.process_time() - cpu, 2),
+        peak_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        tokens=outcome.tokens,
+        skipped=outcome.skipped,
+    )
+    walk.workspace.records.put(record, subject=walk.config.name)
+    console.print(f"{label}: {outcome.said or 'done'} [dim]({record.seconds:.0f} s)[/dim]", markup=True)
+    for reason in outcome.skipped:
+        console.print(f"    [yellow]skipped:[/yellow] {reason}")
+    return record
+
+
+def _check_continuation(directory: Path, config: RunConfig, finished: dict[str, StageRecord], *, resume: bool) -> None:
+    if not finished:
+        return
+    if not resume:
+        do = "go on with --resume, or choose another directory with --out"
+        got = f"{len(finished)} finished stages of {config.name!r}"
+        raise ConfigError(explain(expected=f"{directory} to hold no run yet", got=got, do=do))
+    others = sorted({s.config_hash for s in finished.values()} - {config.hash})
+    if others:
+        do = "resume with the configuration that the run was started with, or choose another directory with --out"
+        raise ConfigError(explain(expected=f"configuration {config.hash[:12]}", got=f"{others[0][:12]}", do=do))
+
+
+def stage_seed(config: RunConfig, name: str) -> int:
+    """A seed for one stage, different for each, from the run's seed."""
+    return int(digest([config.seed, name])[:8], 16)
