@@ -22,6 +22,10 @@ FALL = 0.1
 """How far gold must fall from its peak, in standard deviations of the reference, to count as a fall."""
 
 
+NOTHING_GAINED = 0.01
+"""A peak this close to the reference, in its standard deviations, is no gain that could be kept."""
+
+
 class Scale(NamedTuple):
     """Mean and standard deviation of the reference's samples."""
 
@@ -105,7 +109,7 @@ def summarise(points: Sequence[CurvePoint], stop_step: int) -> GoldSummary:
         peak_gold=_gold(best),
         gold_at_stop=at_stop,
         final_gold=_gold(known[-1]),
-        kept=None if at_stop is None or _gold(best) <= 0 else at_stop / _gold(best),
+        kept=None if at_stop is None or _gold(best) < NOTHING_GAINED else at_stop / _gold(best),
         falls_after_peak=None if len(known) < 2 else fall > max(FALL, error),
     )
 

@@ -23,8 +23,8 @@ from assay.evaluation import (
     evaluate,
     fit_lexical,
     load_gold,
-    scale_of,
 )
+from assay.evaluation.gold_curve import gold_curves
 from assay.evaluation.raters import Rater
 from assay.evaluation.under_test import under_test
 from assay.feedback.prompts import demo_prompts
@@ -199,36 +199,4 @@ def _curves(walk: Walk) -> tuple[Curve, ...]:
             for name, p in policies
             if p.checkpoints
         )
-    curves = []
-    for name, policy in policies:
-        if not policy.checkpoints:
-            continue
-        gold = {c.step: _gold_scores(walk, c.samples or "") for c in policy.checkpoints}
-        raw = _gold_scores(walk, policy.checkpoints[0].samples or "", is_weighted=False)
-        curves.append(
-            build_curve(
-                policy.checkpoints,
-                gold,
-                policy=policy.id,
-                name=name,
-                stop_step=policy.step,
-                gold_scale=scale_of(raw),
-                panel={
-                    c.step: c.observation.values["watch/panel_reward"]
-                    for c in policy.checkpoints
-                    if "watch/panel_reward" in c.observation.values
-                },
-            )
-        )
-    return tuple(curves)
-
-
-def _gold_scores(walk: Walk, artifact: str, *, is_weighted: bool = True) -> np.ndarray:
-    """Gold of the samples of a checkpoint; for best-of-n the expected gold of each prompt."""
-    kept: Any = walk.workspace.artifacts.read_json(artifact)
-    asked = [last_user_text(tuple(Message.model_validate(m) for m in prompt)) for prompt in kept["prompts"]]
-    scores = load_gold().score(asked, kept["texts"])
-    if not is_weighted or "weights" not in kept:
-        return np.asarray(scores)
-    prompts = len(set(asked))
-    return (np.array(kept["weights"]) * scores).reshape(prompts, -1).sum(1)
+    return gold_curves(policies, load_gold(), read=walk.workspace.artifacts.read_json)
