@@ -6,8 +6,9 @@ import sys
 import typer
 from rich.markup import escape
 
-from assay.cli import deploy, feedback, ledger, monitor, preferences, release, report
+from assay.cli import deploy, feedback, ledger, monitor, preferences, release, report, steps
 from assay.cli.context import console
+from assay.cli.init import init
 from assay.cli.run import demo, run
 from assay.records.errors import AssayError
 
@@ -17,11 +18,15 @@ app = typer.Typer(
     help="Fine-tune language models on human preferences and keep them from hacking their reward.",
     pretty_exceptions_enable=False,
 )
+app.command()(init)
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(preferences.app, name="preferences")
-app.add_typer(monitor.app, name="monitor")
+app.add_typer(steps.reward, name="reward")
+app.add_typer(steps.align, name="align")
+app.command()(steps.evaluate)
 app.add_typer(release.app, name="release")
 app.add_typer(deploy.app, name="deploy")
+app.add_typer(monitor.app, name="monitor")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(report.app, name="report")
 app.command()(run)

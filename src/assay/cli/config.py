@@ -1,7 +1,7 @@
 """Config: what one run of the walk is told. A recipe is this as YAML; unknown keys fail, all faults come together."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import Field, ValidationError
@@ -11,6 +11,8 @@ from assay.feedback import Folds
 from assay.records.errors import ConfigError
 from assay.records.record import Value, digest
 from assay.rewards import RewardSettings
+
+C = TypeVar("C", bound=Value)
 
 
 class SamplingConfig(Value):
@@ -113,15 +115,37 @@ def read_config(path: Path, *, overrides: dict[str, Any] | None = None) -> RunCo
         raise ConfigError(f"expected YAML in {path}; got {' '.join(str(error).split())}; mend the file") from error
     if not isinstance(data, dict):
         raise ConfigError(f"expected a mapping of settings in {path}; got {type(data).__name__}; mend the file")
-    for key, value in (overrides or {}).items():
-        _set(data, key.split("."), value)
+    override(data, overrides or {})
     return parse_config(data, where=str(path))
 
 
 def parse_config(data: dict[str, Any], *, where: str) -> RunConfig:
-    """A run's configuration from plain data. Raises ConfigError with every fault and the keys that exist."""
+    """A run's configuration from plain data. Raises ConfigError with every fault."""
+    return _parsed(RunConfig, data, where=where)
+
+
+def parse_alignment(data: Any, *, where: str) -> AlignmentConfig:
+    """The alignment part of a configuration from plain data. Raises ConfigError with every fault."""
+    return _parsed(AlignmentConfig, data, where=where)
+
+
+def override(data: dict[str, Any], overrides: dict[str, Any]) -> None:
+    """Set dotted keys in plain data, in place."""
+    for key, value in overrides.items():
+        place = data
+        *path, last = key.split(".")
+        for part in path:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise ConfigError(
+                    f"expected settings below {part!r} of --set {key}; got a single value; name another key"
+                )
+        place[last] = value
+
+
+def _parsed(kind: type[C], data: Any, *, where: str) -> C:
     try:
-        return RunConfig.model_validate(data)
+        return kind.model_validate(data)
     except ValidationError as error:
         faults = [_fault(one) for one in error.errors()]
         lines = "\n".join(f"  {fault}" for fault in faults)
@@ -133,9 +157,3 @@ def _fault(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return f"{place}: unknown key"
     return f"{place}: {error['msg']}; got {error.get('input')!r}"
-
-
-def _set(data: dict[str, Any], path: list[str], value: Any) -> None:
-    for key in path[:-1]:
-        data = data.setdefault(key, {})
-    data[path[-1]] = value

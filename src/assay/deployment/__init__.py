@@ -1,9 +1,9 @@
 """Deployment: takes an approved decision, yields a gateway, a staged rollout, live signals and new feedback.
 
 Read in this order: `layers/` (the rules between people and the model), `releases` (what is served as one unit),
-`pointer` and `rollout` (who is served what; only a decision in the ledger raises exposure), `flags` and `switch` (the kill switch),
-`live` (alarms, which only lower exposure), `intake` (feedback with consent), `gateway/` (the OpenAI-compatible server).
-Only `gateway/engine.py` needs torch.
+`pointer` and `rollout` (who is served what; only a decision in the ledger raises exposure), `flags` and `switch` (the
+kill switch), `live` (alarms, which only lower exposure), `intake` (feedback with consent), `gateway/` (the
+OpenAI-compatible server). Only `gateway/engine.py` needs torch.
 """
 
 from assay.deployment.flags import flag_client, may_serve_candidate, set_candidate_switch

@@ -2,7 +2,7 @@
 
 Takes policies with checkpoints and a reader of their sample artifacts; yields one curve a policy. Prompts differ far
 more in gold than checkpoints do, so each prompt's own difficulty (its mean over all checkpoints of all loops) is taken
-out and the mean difficulty put back: the means stay what they are, the standard errors lose what is common to all points.
+out and the mean difficulty put back: the means stay what they are, the standard errors lose what all points share.
 """
 
 from collections import Counter
@@ -32,7 +32,7 @@ class GoldSamples(NamedTuple):
 def gold_curves(
     policies: Sequence[tuple[str, PolicyVersion]], gold: Gold, *, read: Callable[[str], Any]
 ) -> tuple[Curve, ...]:
-    """A curve for each named policy, relative to the first checkpoint of its own loop. `read` opens a sample artifact."""
+    """A curve for each named policy, relative to its first checkpoint. `read` opens a sample artifact."""
     measured = [(name, policy) for name, policy in policies if policy.checkpoints]
     scored = {
         (policy.id, c.step): _score(gold, read(c.samples or "")) for _, policy in measured for c in policy.checkpoints

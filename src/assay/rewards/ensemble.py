@@ -75,8 +75,7 @@ class RewardEnsemble(NamedTuple):
             tensors |= {f"{i}.theta": theta, f"{i}.mean": view.mean, f"{i}.scale": view.scale}
             for j, (centre, directions) in enumerate(zip(view.centres, view.directions, strict=True)):
                 tensors |= {f"{i}.{j}.centre": centre, f"{i}.{j}.directions": directions}
-            surface = view.uses_surface
-            described.append({"map": view.name, "surface": surface, "shift": shift, "scale": scale})
+            described.append({"map": view.name, "shift": shift, "scale": scale})
         contiguous = {name: np.ascontiguousarray(tensor, dtype=np.float64) for name, tensor in tensors.items()}
         save_file(contiguous, directory / "reward.safetensors")
         plain = {
@@ -110,6 +109,5 @@ def _member(i: int, described: dict[str, object], tensors: dict[str, np.ndarray]
         directions=tuple(tensors[f"{i}.{j}.directions"] for j in range(blocks)),
         mean=tensors[f"{i}.mean"],
         scale=tensors[f"{i}.scale"],
-        uses_surface=bool(described["surface"]),
     )
     return Member(view, tensors[f"{i}.theta"], float(str(described["shift"])), float(str(described["scale"])))

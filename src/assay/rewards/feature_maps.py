@@ -24,40 +24,44 @@ FEATURE_MAPS: Mapping[str, Blocks] = {
 }
 """Which hidden states a member sees. `low` and `high` are the lowest and highest of the layers that were read."""
 
+SURFACE = "+surface"
+"""A map's name with this behind it also sees the text's surface, as in `mean-low+surface`."""
+
+
+def is_map(name: str) -> bool:
+    """Whether a name, with or without `+surface`, is that of a feature map."""
+    return name.removesuffix(SURFACE) in FEATURE_MAPS
+
 
 class FittedMap(NamedTuple):
-    """A feature map with everything it needs: per block a centre and directions, then the final centre and scale.
-
-    `directions` is stored stacked; `uses_surface` appends the surface block before standardising.
-    """
+    """A feature map with everything it needs: per block a centre and directions, then the final centre and scale."""
 
     name: str
     centres: tuple[np.ndarray, ...]
     directions: tuple[np.ndarray, ...]
     mean: np.ndarray
     scale: np.ndarray
-    uses_surface: bool
 
     def apply(self, features: Features) -> np.ndarray:
         """Rows [n, d] with training mean 0 and s.d. 1 in each column."""
         return (_raw(self, features) - self.mean) / self.scale
 
 
-def fit_map(name: str, features: Features, *, directions: int, uses_surface: bool) -> FittedMap:
+def fit_map(name: str, features: Features, *, directions: int) -> FittedMap:
     """Fit a named map on training features; `directions` is the number of principal directions a block keeps."""
     centres, bases = [], []
-    for block in FEATURE_MAPS[name](features):
+    for block in FEATURE_MAPS[name.removesuffix(SURFACE)](features):
         centre = block.mean(0)
         _, _, rows = np.linalg.svd(np.asarray(block - centre, dtype=np.float64), full_matrices=False)
         centres.append(centre.astype(np.float64))
         bases.append(rows[: min(directions, len(rows))])
-    unscaled = FittedMap(name, tuple(centres), tuple(bases), np.zeros(1), np.ones(1), uses_surface)
+    unscaled = FittedMap(name, tuple(centres), tuple(bases), np.zeros(1), np.ones(1))
     raw = _raw(unscaled, features)
     scale = raw.std(0)
     return unscaled._replace(mean=raw.mean(0), scale=np.where(scale > 1e-8, scale, 1.0))
 
 
 def _raw(fitted: FittedMap, features: Features) -> np.ndarray:
-    blocks = FEATURE_MAPS[fitted.name](features)
+    blocks = FEATURE_MAPS[fitted.name.removesuffix(SURFACE)](features)
     parts = [(b - c) @ d.T for b, c, d in zip(blocks, fitted.centres, fitted.directions, strict=True)]
-    return np.concatenate([*parts, features.surface] if fitted.uses_surface else parts, axis=1)
+    return np.concatenate([*parts, features.surface] if fitted.name.endswith(SURFACE) else parts, axis=1)

@@ -21,7 +21,7 @@ from assay.rewards.aggregation import AGGREGATIONS
 from assay.rewards.bradley_terry import Pairs, fit_head
 from assay.rewards.calibration import fit_temperature, quality_report
 from assay.rewards.ensemble import Member, RewardEnsemble
-from assay.rewards.feature_maps import FEATURE_MAPS, fit_map
+from assay.rewards.feature_maps import FEATURE_MAPS, fit_map, is_map
 from assay.rewards.features import Features, read_features
 from assay.rewards.outliers import fit_outliers
 
@@ -29,14 +29,13 @@ from assay.rewards.outliers import fit_outliers
 class RewardSettings(Value):
     """Settings of a reward ensemble."""
 
-    feature_maps: tuple[str, ...] = ("mean-low", "last-low", "mean-high", "last-high", "mean-last")
-    """One feature map a member; their number is the number of members."""
+    feature_maps: tuple[str, ...] = ("mean-low+surface", "last-low", "mean-high", "last-high", "mean-last+surface")
+    """One feature map a member; their number is the number of members. `+surface` adds the text's surface (length,
+    lists, marks): members with and without it disagree where only the surface speaks for a completion."""
     layers: tuple[float, float] = (0.3, 0.5)
     """Depth of the lower and higher layer whose states are read, as shares of the backbone's depth."""
     directions: int = Field(default=24, ge=1)
     """Principal directions that each block of states keeps."""
-    uses_surface: bool = True
-    """Whether members see the text's surface (length, lists, marks) beside the states."""
     ridge: float = Field(default=0.02, gt=0)
     """Ridge penalty of each head."""
     sum_to_zero: float = Field(default=0.01, ge=0)
@@ -49,9 +48,9 @@ class RewardSettings(Value):
     @field_validator("feature_maps")
     @classmethod
     def _maps_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = sorted(set(value) - set(FEATURE_MAPS))
+        unknown = sorted(name for name in value if not is_map(name))
         if unknown or not value:
-            raise ValueError(f"expected names among {sorted(FEATURE_MAPS)}; got {unknown or 'none'}")
+            raise ValueError(f"expected names among {sorted(FEATURE_MAPS)}, or with +surface; got {unknown or 'none'}")
         return value
 
     @field_validator("aggregation")
@@ -128,7 +127,7 @@ def _fit_member(
     settings: RewardSettings,
     rng: np.random.Generator,
 ) -> Member:
-    view = fit_map(name, seen, directions=settings.directions, uses_surface=settings.uses_surface)
+    view = fit_map(name, seen, directions=settings.directions)
     groups = np.unique(group)
     rows = [np.flatnonzero(group == g) for g in rng.choice(groups, size=len(groups))]
     sample = pairs.take(np.concatenate(rows))

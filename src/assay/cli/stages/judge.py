@@ -48,26 +48,36 @@ CANDIDATES = ("guarded", "dpo", "sft")
 
 
 class HeldOutReward:
-    """A held-out reward as the scorer that the reward rater takes: conversations and completions to rewards."""
+    """A held-out reward as the scorer that the reward rater takes: conversations and completions to rewards.
+
+    What was scored is kept: a rater is asked in both orders.
+    """
 
     def __init__(self, lm: LanguageModel, ensemble: RewardEnsemble, identity: ScorerIdentity) -> None:
         self._lm, self._ensemble, self.identity = lm, ensemble, identity
+        self._known: dict[tuple[Prompt, str], float] = {}
 
     def score(self, prompts: Sequence[Any], completions: Sequence[str]) -> np.ndarray:
         """Rewards [n]."""
-        features = read_features(self._lm, list(prompts), list(completions), layers=self._ensemble.layers)
-        return self._ensemble.score(features).reward
+        asked = list(zip(prompts, completions, strict=True))
+        new = [pair for pair in dict.fromkeys(asked) if pair not in self._known]
+        if new:
+            features = read_features(self._lm, [p for p, _ in new], [c for _, c in new], layers=self._ensemble.layers)
+            self._known |= dict(zip(new, self._ensemble.score(features).reward.tolist(), strict=True))
+        return np.array([self._known[pair] for pair in asked])
 
 
-def judge_policy(walk: Walk) -> Outcome:
-    """Hear the raters on held-out prompts, check what broke, draw the curves, and write the evidence."""
-    workspace, config = walk.workspace, walk.config
-    policy = next(
-        (workspace.records.get(PolicyVersion, found) for name in CANDIDATES if (found := walk.output(name, "policy"))),
-        None,
-    )
+def judge_latest(walk: Walk) -> Outcome:
+    """Judge the latest policy of the walk."""
+    policy = next((found for name in CANDIDATES if (found := walk.output(name, "policy"))), None)
     if policy is None:
         return Outcome(skipped=("evaluation: no policy was tuned",), said="left out")
+    return judge(walk, walk.workspace.records.get(PolicyVersion, policy))
+
+
+def judge(walk: Walk, policy: PolicyVersion) -> Outcome:
+    """Hear the raters on held-out prompts, check what broke, draw the curves, and write the evidence."""
+    workspace, config = walk.workspace, walk.config
     lm = walk.fresh_model()
     if policy.adapter is not None:
         load_adapter(lm, workspace.artifacts.path(policy.adapter))
@@ -162,9 +172,7 @@ def _raters(walk: Walk, lm: LanguageModel, prompts: list[Prompt]) -> tuple[list[
 def _reward_rater(
     walk: Walk, lm: LanguageModel, preferences: list[Preference], by_text: dict[str, Prompt]
 ) -> RewardRater:
-    settings = RewardSettings(
-        feature_maps=("mean-both",), layers=walk.config.reward.layers, uses_surface=False, aggregation="mean"
-    )
+    settings = RewardSettings(feature_maps=("mean-both",), layers=walk.config.reward.layers, aggregation="mean")
     version = fit_reward(walk, "held-out-reward", preferences, settings, side="evaluation")
     ensemble, identity = open_reward(walk.workspace, version.id)
     known = by_text | {last_user_text(p.prompt): p.prompt for p in preferences}

@@ -8,7 +8,7 @@ from assay.cli.stages.collect import (
     simulate_feedback,
     write_demonstrations,
 )
-from assay.cli.stages.judge import judge_policy
+from assay.cli.stages.judge import judge_latest
 from assay.cli.stages.learn import train_rewards
 from assay.cli.stages.release import decide_release
 from assay.cli.stages.serve import serve_release
@@ -29,7 +29,7 @@ TUNE_AND_JUDGE: tuple[tuple[str, Stage], ...] = (
     ("unguarded", tune_unguarded),
     ("guarded", tune_guarded),
     ("best-of-n", tune_best_of_n),
-    ("evaluation", judge_policy),
+    ("evaluation", judge_latest),
     ("release", decide_release),
     ("deployment", serve_release),
 )
