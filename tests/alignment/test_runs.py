@@ -17,6 +17,7 @@ from assay.alignment import (
     run_online_dpo,
     run_sft,
 )
+from assay.alignment.measuring import spread_within
 from assay.alignment.sampling import PolicySampler
 from assay.lm import LoraSettings, Sampling, add_lora, completion_logprobs, load
 from assay.lm.adapters import policy_parameters
@@ -177,3 +178,10 @@ def test_samples_carry_the_log_probabilities_of_policy_and_reference(tiny_lm):
     assert samples.kl == pytest.approx(np.mean(policy) - np.mean(reference), abs=1e-3)
     assert sampler.at(0) is samples
     assert sampler.at(1).texts != samples.texts
+
+
+def test_length_spread_is_that_within_prompts_where_prompts_repeat():
+    values = np.array([10.0, 12.0, 50.0, 54.0])
+    # Squared distances to 11 and 52: 1 + 1 + 4 + 4 = 10, over 4 values less 2 means.
+    assert spread_within(values, [0, 0, 1, 1]) == pytest.approx(np.sqrt(10 / 2))
+    assert spread_within(values, [0, 1, 2, 3]) == pytest.approx(values.std())

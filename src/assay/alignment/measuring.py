@@ -96,7 +96,7 @@ class MeasuringObserver:
             "rewards/disagreement": float(scored.proxy.disagreement.mean()),
             "rewards/outlier_rate": float(scored.proxy.outlier.mean()),
             "completions/mean_length": float(lengths.mean()),
-            "completions/length_sd": float(lengths.std()),
+            "completions/length_sd": spread_within(lengths, samples.prompt_index),
             "completions/repetition": float(np.mean([repetition(text) for text in samples.texts])),
             "completions/count": float(len(samples.texts)),
             "completions/finished_rate": float(np.mean(samples.is_finished)),
@@ -104,3 +104,17 @@ class MeasuringObserver:
         if scored.watch is not None:
             values["watch/panel_reward"] = float(scored.watch.mean())
         return Observation(step=samples.step, values=values)
+
+
+def spread_within(values: np.ndarray, prompt_index: list[int]) -> float:
+    """Standard deviation of values [m] around their prompt's mean; around the common mean with one value a prompt.
+
+    Checkpoints sample the same prompts, so what prompts differ by is no noise in a comparison of their means.
+    """
+    index = np.array(prompt_index)
+    counts = np.bincount(index)
+    if counts.max() < 2:
+        return float(values.std())
+    means = np.bincount(index, weights=values) / np.maximum(counts, 1)
+    freedom = len(values) - np.count_nonzero(counts)
+    return float(np.sqrt(((values - means[index]) ** 2).sum() / freedom))

@@ -1,7 +1,7 @@
 """Config: what one run of the walk is told. A recipe is this as YAML; unknown keys fail, all faults come together."""
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -11,8 +11,6 @@ from assay.feedback import Folds
 from assay.records.errors import ConfigError
 from assay.records.record import Value, digest
 from assay.rewards import RewardSettings
-
-C = TypeVar("C", bound=Value)
 
 
 class SamplingConfig(Value):
@@ -73,6 +71,8 @@ class EvaluationConfig(Value):
     """Held-out prompts at most."""
     max_tokens: int = Field(default=64, ge=1)
     """Tokens of a completion."""
+    temperature: float = Field(default=0.0, ge=0)
+    """Sampling temperature of policy and reference; 0 compares their most likely answers, free of sampling noise."""
     seeds: tuple[int, ...] = (1, 2)
     """Seeds of the repeated runs that give the noise floor of the regression checks."""
 
@@ -106,50 +106,47 @@ class RunConfig(Value):
 
 def read_config(path: Path, *, overrides: dict[str, Any] | None = None) -> RunConfig:
     """A run's configuration from YAML; `overrides` (dotted keys) win. Raises ConfigError with all faults."""
+    return parse_config(override(read_settings(path), overrides or {}), where=str(path))
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Plain settings from YAML. Raises ConfigError for a file that is not there or holds no mapping."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        do = "name a recipe, such as recipes/pandalm.yaml"
-        raise ConfigError(f"expected a recipe at {path}; got {error.strerror}; {do}") from error
+        do = "name a file of settings, such as recipes/pandalm.yaml"
+        raise ConfigError(f"expected settings in {path}; got {error.strerror}; {do}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"expected YAML in {path}; got {' '.join(str(error).split())}; mend the file") from error
     if not isinstance(data, dict):
         raise ConfigError(f"expected a mapping of settings in {path}; got {type(data).__name__}; mend the file")
-    override(data, overrides or {})
-    return parse_config(data, where=str(path))
+    return data
 
 
 def parse_config(data: dict[str, Any], *, where: str) -> RunConfig:
     """A run's configuration from plain data. Raises ConfigError with every fault."""
-    return _parsed(RunConfig, data, where=where)
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        lines = "\n".join(f"  {_fault(one)}" for one in error.errors())
+        raise ConfigError(f"expected settings as in docs/configuration.md; mend these in {where}:\n{lines}") from error
 
 
-def parse_alignment(data: Any, *, where: str) -> AlignmentConfig:
-    """The alignment part of a configuration from plain data. Raises ConfigError with every fault."""
-    return _parsed(AlignmentConfig, data, where=where)
-
-
-def override(data: dict[str, Any], overrides: dict[str, Any]) -> None:
-    """Set dotted keys in plain data, in place."""
+def override(data: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Set dotted keys in plain data, in place, and return it. Raises ConfigError for a key below a single value."""
     for key, value in overrides.items():
         place = data
         *path, last = key.split(".")
         for part in path:
-            place = place.setdefault(part, {})
+            if place.get(part) is None:
+                place[part] = {}
+            place = place[part]
             if not isinstance(place, dict):
                 raise ConfigError(
                     f"expected settings below {part!r} of --set {key}; got a single value; name another key"
                 )
         place[last] = value
-
-
-def _parsed(kind: type[C], data: Any, *, where: str) -> C:
-    try:
-        return kind.model_validate(data)
-    except ValidationError as error:
-        faults = [_fault(one) for one in error.errors()]
-        lines = "\n".join(f"  {fault}" for fault in faults)
-        raise ConfigError(f"expected settings as in docs/configuration.md; mend these in {where}:\n{lines}") from error
+    return data
 
 
 def _fault(error: Any) -> str:

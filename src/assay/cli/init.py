@@ -6,10 +6,12 @@ import typer
 from rich.table import Table
 
 from assay.cli.context import DEFAULT_WORKSPACE, WorkspaceOption, console, made, now, open_workspace
+from assay.records.errors import ConfigError, explain
 from assay.records.policy import PolicyVersion
 from assay.records.provenance import Provenance, code_version
 from assay.records.record import digest
 from assay.storage import Workspace
+from assay.storage.lock import run_lock
 
 
 def init(
@@ -23,7 +25,25 @@ def init(
     if show:
         _show(open_workspace(workspace))
         return
-    opened = Workspace(workspace)
+    with run_lock(workspace):
+        opened = Workspace(workspace)
+        try:
+            reference = _reference(opened, model)
+        finally:
+            opened.close()
+    made("reference policy", reference.id, next_command=f"assay feedback import FILE -w {workspace}")
+
+
+def _reference(workspace: Workspace, model: str) -> PolicyVersion:
+    """The workspace's reference policy, made where there is none; one of another model is refused."""
+    for reference in workspace.records.all(PolicyVersion):
+        if reference.method != "reference":
+            continue
+        if reference.base_model == model:
+            return reference
+        do = "choose another directory with --workspace: rewards and policies of two models do not mix"
+        got = f"{reference.base_model!r} in {workspace.directory}"
+        raise ConfigError(explain(expected=f"a workspace of the model {model!r}, or none", got=got, do=do))
     reference = PolicyVersion(
         created_at=now(),
         name="reference",
@@ -33,8 +53,8 @@ def init(
         method="reference",
         provenance=Provenance(seed=0, data_hash="", code_version=code_version(), config_hash=digest(model)),
     )
-    opened.records.put(reference, subject=reference.name)
-    made("reference policy", reference.id, next_command=f"assay feedback import FILE -w {workspace}")
+    workspace.records.put(reference, subject=reference.name)
+    return reference
 
 
 def _show(workspace: Workspace) -> None:

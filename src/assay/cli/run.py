@@ -49,9 +49,19 @@ def _overrides(model: str | None, judgements: Path | None, settings: list[str] |
         found["model"] = model
     if judgements is not None:
         found["feedback.judgements"] = str(judgements)
+    return found | set_values(settings)
+
+
+def set_values(settings: list[str] | None) -> dict[str, Any]:
+    """Values by dotted key from KEY=VALUE texts, the value read as YAML. Raises ConfigError for any other text."""
+    found: dict[str, Any] = {}
     for setting in settings or []:
         key, sign, value = setting.partition("=")
-        if not sign or not key:
-            raise ConfigError(f"expected --set KEY=VALUE; got {setting!r}; name a key of the recipe, with dots")
-        found[key] = yaml.safe_load(value)
+        if not sign or not all(key.split(".")):
+            raise ConfigError(f"expected --set KEY=VALUE; got {setting!r}; name a key of the settings, with dots")
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            got = " ".join(str(error).split())
+            raise ConfigError(f"expected a YAML value after --set {key}=; got {got}; put it in quotes") from error
     return found

@@ -1,44 +1,86 @@
 """Standing: a walk over a workspace as it stands, so that single commands reuse the stages of the whole walk.
 
 What the stages would have made is taken from the latest records: the latest aggregation of each split, the latest proxy
-and watch panel, the latest policy of each name.
+with the watch panel that fits it, the latest policy of each name.
 """
 
-from assay.cli.config import AlignmentConfig, FeedbackConfig, RunConfig
-from assay.cli.context import now
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from assay.cli.config import RunConfig, parse_config
+from assay.cli.context import now, open_workspace
 from assay.cli.walk import Walk
+from assay.records.errors import ConfigError, InputError, explain
 from assay.records.policy import PolicyVersion
 from assay.records.preference import AggregationReport
 from assay.records.reward import RewardVersion
 from assay.records.run import StageRecord
 from assay.storage import Workspace
+from assay.storage.lock import run_lock
 
+RUN = "steps"
+"""Name under which stages are recorded that single commands ran."""
 STAGE_OF_POLICY = {"reference": "model"}
 """Stages that are not called like the policy they make."""
 
 
-def walk_over(workspace: Workspace, *, model: str, seed: int, alignment: AlignmentConfig | None = None) -> Walk:
+@contextmanager
+def open_walk(
+    directory: Path, *, model: str | None, seed: int, resume: bool = False, **sections: dict[str, Any]
+) -> Iterator[Walk]:
+    """Hold the lock of an existing workspace and walk over it. `sections` are those of a recipe, as plain data.
+
+    `model` None is the one that the workspace was made with. Raises ConfigError without workspace or reference policy
+    and for wrong settings, BusyError while another run holds the directory.
+    """
+    workspace = open_workspace(directory)
+    try:
+        with run_lock(directory):
+            workspace.artifacts.clean()
+            references = [policy for policy in workspace.records.all(PolicyVersion) if policy.method == "reference"]
+            if not references:
+                do = f"name the model with `assay init -w {directory} --model MODEL`"
+                raise ConfigError(explain(expected=f"a reference policy in {directory}", got="none", do=do))
+            data = {"name": RUN, "seed": seed, "feedback": {"source": "file"}, **sections}
+            data["model"] = model or references[-1].base_model
+            yield walk_over(workspace, parse_config(data, where="the command's settings"), resume=resume)
+    finally:
+        workspace.close()
+
+
+def walk_over(workspace: Workspace, config: RunConfig, *, resume: bool = False) -> Walk:
     """A walk whose earlier stages are the latest records of the workspace."""
-    config = RunConfig(
-        name="steps",
-        model=model,
-        seed=seed,
-        feedback=FeedbackConfig(source="file"),
-        alignment=alignment or AlignmentConfig(),
-    )
     records = workspace.records
-    outputs: dict[str, dict[str, str]] = {
+    made: dict[str, dict[str, str]] = {
         "preferences": {report.split: report.id for report in records.all(AggregationReport)},
-        "rewards": {
-            {"watch-panel": "watch"}.get(version.name, version.name): version.id
-            for version in records.all(RewardVersion)
-        },
+        "rewards": _rewards(records.all(RewardVersion)),
     }
     for policy in records.all(PolicyVersion):
-        stage = STAGE_OF_POLICY.get(policy.name, policy.name)
-        outputs[stage] = {"policy": policy.id, "adapter": policy.adapter or ""}
-    done = {stage: _record(config, stage, made) for stage, made in outputs.items() if made}
-    return Walk(workspace, config, resume=False, done=done)
+        made[STAGE_OF_POLICY.get(policy.name, policy.name)] = {"policy": policy.id, "adapter": policy.adapter or ""}
+    done = {stage: _record(config, stage, outputs) for stage, outputs in made.items()}
+    return Walk(workspace, config, resume=resume, done=done)
+
+
+def require(walk: Walk, stage: str, name: str, *, do: str) -> None:
+    """Raise InputError that says what to `do` when the workspace lacks what a stage needs."""
+    if walk.output(stage, name) is None:
+        where = walk.workspace.directory
+        raise InputError(
+            explain(expected=f"{stage} ({name}) in {where}", got="none", do=f"run `{do} -w {where}` first")
+        )
+
+
+def _rewards(versions: list[RewardVersion]) -> dict[str, str]:
+    """The latest proxy, and the latest watch panel that reads the same layers of the same backbone."""
+    latest = {version.name: version for version in versions}
+    proxy, watch = latest.get("proxy"), latest.get("watch-panel")
+    if proxy is None:
+        return {}
+    if watch is None or (watch.backbone, watch.layer) != (proxy.backbone, proxy.layer):
+        return {"proxy": proxy.id}
+    return {"proxy": proxy.id, "watch": watch.id}
 
 
 def _record(config: RunConfig, stage: str, outputs: dict[str, str]) -> StageRecord:

@@ -7,38 +7,59 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
-from rich.table import Table
+from rich.table import Column, Table
 
 from assay.cli.context import DEFAULT_WORKSPACE, WorkspaceOption, console, made, open_workspace
-from assay.records.errors import AssayError, ConfigError, explain
+from assay.cli.run import ResumeOption, set_values
+from assay.records.errors import InputError, explain
+from assay.records.judgement import Demonstration
 from assay.records.policy import PolicyVersion
 from assay.records.reward import RewardVersion
-from assay.storage.lock import run_lock
+from assay.storage import SplitName
 
-ModelOption = Annotated[str, typer.Option(help="default, a directory, or a hub id.")]
+ModelOption = Annotated[
+    str | None, typer.Option(help="Where the model lies now, if it moved; the one that `assay init` named by default.")
+]
 SeedOption = Annotated[int, typer.Option(help="Seed of everything random.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML with the keys of a recipe's `alignment`.")]
+
+
+def _set_option(section: str, example: str) -> typer.models.OptionInfo:
+    return typer.Option("--set", help=f"A key of a recipe's `{section}`: --set {example} (repeatable).")
+
+
+RewardSetOption = Annotated[list[str] | None, _set_option("reward", "aggregation=wco")]
+AlignSetOption = Annotated[list[str] | None, _set_option("alignment", "dpo.beta=0.2")]
+EvaluationSetOption = Annotated[list[str] | None, _set_option("evaluation", "max_prompts=32")]
 
 reward = typer.Typer(no_args_is_help=True, help="Learn rewards from preferences.")
 
 
 @reward.command("train")
-def train(workspace: WorkspaceOption = DEFAULT_WORKSPACE, model: ModelOption = "default", seed: SeedOption = 0) -> None:
+def train(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    settings: RewardSetOption = None,
+    model: ModelOption = None,
+    seed: SeedOption = 0,
+) -> None:
     """Fit the proxy reward, and a watch panel where the watch split has enough data."""
+    from assay.cli.config import override
     from assay.cli.stages.learn import train_rewards
-    from assay.cli.standing import walk_over
+    from assay.cli.standing import open_walk, require
+    from assay.cli.walk import run_stage
 
-    with run_lock(workspace):
-        outcome = train_rewards(walk_over(open_workspace(workspace), model=model, seed=seed))
-    _say(outcome.said, outcome.skipped)
-    made("reward", outcome.outputs["proxy"], next_command=f"assay align dpo -w {workspace}")
+    section = override({}, set_values(settings))
+    with open_walk(workspace, model=model, seed=seed, reward=section) as walk:
+        require(walk, "preferences", SplitName.TRAIN.value, do="assay preferences fit")
+        record = run_stage(walk, "rewards", train_rewards, label="rewards")
+    made("reward", record.outputs["proxy"], next_command=f"assay align dpo -w {workspace}")
 
 
 @reward.command("show")
 def show(workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
     """List the rewards with their held-out quality."""
-    table = Table("id", "name", "members", "pairs", "accuracy", "NLL", "ECE", "length correlation")
+    whole = [Column(heading, no_wrap=True, min_width=12) for heading in ("id", "name")]
+    table = Table(*whole, "members", "pairs", "accuracy", "NLL", "ECE", "length correlation", padding=(0, 0))
     for one in open_workspace(workspace).records.all(RewardVersion):
         q = one.quality
         numbers = (f"{q.accuracy:.2f}", f"{q.nll:.3f}", f"{q.ece:.3f}", f"{q.length_correlation:+.2f}")
@@ -53,83 +74,95 @@ align = typer.Typer(no_args_is_help=True, help="Tune a policy under the eyes of 
 def sft(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     config: ConfigOption = None,
-    model: ModelOption = "default",
+    settings: AlignSetOption = None,
+    resume: ResumeOption = False,
+    model: ModelOption = None,
     seed: SeedOption = 0,
 ) -> None:
     """Fine-tune on the training demonstrations."""
-    _tune("sft", workspace, config, model=model, seed=seed)
+    _tune("sft", workspace, config, settings, resume=resume, model=model, seed=seed)
 
 
 @align.command("dpo")
 def dpo(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     config: ConfigOption = None,
-    model: ModelOption = "default",
+    settings: AlignSetOption = None,
+    resume: ResumeOption = False,
+    model: ModelOption = None,
     seed: SeedOption = 0,
 ) -> None:
     """DPO on people's preferences."""
-    _tune("dpo", workspace, config, model=model, seed=seed)
+    _tune("dpo", workspace, config, settings, resume=resume, model=model, seed=seed)
 
 
 @align.command("online-dpo")
 def online_dpo(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     config: ConfigOption = None,
-    model: ModelOption = "default",
+    settings: AlignSetOption = None,
+    resume: ResumeOption = False,
+    model: ModelOption = None,
     seed: SeedOption = 0,
 ) -> None:
     """Push the policy against the learnt reward, guarded."""
-    _tune("online_dpo", workspace, config, model=model, seed=seed)
+    _tune("online_dpo", workspace, config, settings, resume=resume, model=model, seed=seed)
 
 
 def evaluate(
     policy: Annotated[str, typer.Argument(help="Id of a policy, or its first digits.")],
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    model: ModelOption = "default",
+    settings: EvaluationSetOption = None,
+    model: ModelOption = None,
     seed: SeedOption = 0,
 ) -> None:
     """Judge a policy against the base model by raters that training never used."""
+    from assay.cli.config import override
     from assay.cli.stages.judge import judge
-    from assay.cli.standing import walk_over
+    from assay.cli.standing import open_walk, require
+    from assay.cli.walk import run_stage
 
-    with run_lock(workspace):
-        opened = open_workspace(workspace)
-        found = opened.records.get(PolicyVersion, policy)
-        walk = walk_over(opened, model=model, seed=seed)
-        if walk.output("model", "policy") is None:
-            do = f"make one with `assay init -w {workspace}`"
-            raise ConfigError(explain(expected="a reference policy to compare with", got="none", do=do))
-        outcome = judge(walk, found)
-    _say(outcome.said, outcome.skipped)
-    made("evidence", outcome.outputs["evidence"], next_command=f"assay report -w {workspace}")
+    section = override({}, set_values(settings))
+    with open_walk(workspace, model=model, seed=seed, evaluation=section) as walk:
+        found = walk.workspace.records.get(PolicyVersion, policy)
+        if found.adapter is None or found.method == "best_of_n":
+            do = "name one that `assay align` made"
+            raise InputError(explain(expected="a policy with weights of its own", got=found.method, do=do))
+        require(walk, "preferences", SplitName.HELD_OUT.value, do="assay preferences fit --split held_out")
+        record = run_stage(walk, "evaluation", lambda walk: judge(walk, found), label="evaluation")
+    next_command = f"assay report -w {workspace}, then assay release request {found.short_id} -w {workspace}"
+    made("evidence", record.outputs["evidence"], next_command=next_command)
 
 
-def _tune(method: str, workspace: Path, config: Path | None, *, model: str, seed: int) -> None:
-    from assay.cli.config import parse_alignment
+def _tune(
+    method: str,
+    workspace: Path,
+    config: Path | None,
+    settings: list[str] | None,
+    *,
+    resume: bool,
+    model: str | None,
+    seed: int,
+) -> None:
+    from assay.cli.config import override, read_settings
     from assay.cli.stages import tune
-    from assay.cli.standing import walk_over
+    from assay.cli.standing import open_walk, require
+    from assay.cli.walk import run_stage
 
-    stages = {"sft": tune.tune_sft, "dpo": tune.tune_dpo, "online_dpo": tune.tune_guarded}
-    settings = parse_alignment({method: {}} if config is None else _read(config), where=str(config))
-    with run_lock(workspace):
-        outcome = stages[method](walk_over(open_workspace(workspace), model=model, seed=seed, alignment=settings))
-    _say(outcome.said, outcome.skipped)
-    if "policy" not in outcome.outputs:
-        do = f"give the keys of `{method}` in the file, and import what it needs"
-        raise AssayError(explain(expected="a policy", got="; ".join(outcome.skipped), do=do))
-    policy = outcome.outputs["policy"]
+    name, stage = {
+        "sft": ("sft", tune.tune_sft),
+        "dpo": ("dpo", tune.tune_dpo),
+        "online_dpo": ("guarded", tune.tune_guarded),
+    }[method]
+    section = override({} if config is None else read_settings(config), set_values(settings))
+    section[method] = section.get(method) or {}
+    with open_walk(workspace, model=model, seed=seed, resume=resume, alignment=section) as walk:
+        if method != "sft":
+            require(walk, "preferences", SplitName.TRAIN.value, do="assay preferences fit")
+            require(walk, "rewards", "proxy", do="assay reward train")
+        elif not walk.workspace.records.count(Demonstration, split=SplitName.TRAIN.value):
+            do = f"import some with `assay feedback import FILE -w {workspace}`"
+            raise InputError(explain(expected="demonstrations in the train split", got="none", do=do))
+        record = run_stage(walk, name, stage, label=name)
+    policy = record.outputs["policy"]
     made("policy", policy, next_command=f"assay evaluate {policy[:12]} -w {workspace}")
-
-
-def _read(path: Path) -> object:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        do = "name a YAML file with the keys of a recipe's `alignment`"
-        raise ConfigError(explain(expected=f"settings in {path}", got=str(error), do=do)) from error
-
-
-def _say(said: str, skipped: tuple[str, ...]) -> None:
-    console.print(said)
-    for reason in skipped:
-        console.print(f"[yellow]skipped:[/yellow] {reason}")

@@ -7,16 +7,18 @@ that earlier stages stored, so a resumed walk sees what an uninterrupted one wou
 import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from safetensors import SafetensorError
 
 from assay.cli.config import RunConfig
 from assay.cli.context import console, now
 from assay.lm import LanguageModel, load
-from assay.records.errors import ConfigError, explain
+from assay.records.errors import ConfigError, ModelError, StorageError, explain
 from assay.records.record import digest
 from assay.records.run import StageRecord
 from assay.storage import Workspace
@@ -56,8 +58,16 @@ class Walk:
         return self.done[stage].outputs.get(name) if stage in self.done else None
 
     def fresh_model(self) -> LanguageModel:
-        """The configured base model without adapters, loaded anew: adapters of one stage never leak into the next."""
-        return load(self.config.model)
+        """The configured base model without adapters, loaded anew: adapters of one stage never leak into the next.
+
+        Raises ModelError when its weights are not those that the walk began with.
+        """
+        lm = load(self.config.model)
+        began_with = self.output("model", "model")
+        if began_with is not None and began_with != lm.id:
+            got, do = f"weights {lm.id[:12]}", "restore the model, or begin anew in another directory"
+            raise ModelError(explain(expected=f"{lm.source!r} with weights {began_with[:12]}", got=got, do=do))
+        return lm
 
     @contextmanager
     def bar(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -77,8 +87,9 @@ def run_walk(directory: Path, config: RunConfig, stages: Sequence[tuple[str, Sta
 
     Raises BusyError when another run holds the directory, ConfigError when it holds a run and `resume` is not set.
     """
-    with run_lock(directory):
+    with run_lock(directory), ExitStack() as unless_done:
         workspace = Workspace(directory)
+        unless_done.callback(workspace.close)
         workspace.artifacts.clean()
         finished = {s.stage: s for s in workspace.records.all(StageRecord, subject=config.name)}
         _check_continuation(directory, config, finished, resume=resume)
@@ -87,13 +98,15 @@ def run_walk(directory: Path, config: RunConfig, stages: Sequence[tuple[str, Sta
             label = f"[{number}/{len(stages)}] {name}"
             if name in finished:
                 walk.done[name] = finished[name]
-                console.print(f"[dim]{label}: done before[/dim]")
+                console.print(f"[dim]{escape(label)}: done before[/dim]")
                 continue
-            walk.done[name] = _run_stage(walk, name, stage, label)
+            walk.done[name] = run_stage(walk, name, stage, label=label)
+        unless_done.pop_all()
     return workspace
 
 
-def _run_stage(walk: Walk, name: str, stage: Stage, label: str) -> StageRecord:
+def run_stage(walk: Walk, name: str, stage: Stage, *, label: str) -> StageRecord:
+    """Run one stage with its progress bars, store what it took and made, and say so."""
     wall, cpu = time.monotonic(), time.process_time()
     columns = (
         TextColumn("  {task.description}"),
@@ -103,7 +116,7 @@ def _run_stage(walk: Walk, name: str, stage: Stage, label: str) -> StageRecord:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as walk._progress:
-        outcome = stage(walk)
+        outcome = _shielded(stage, walk)
     walk._progress = None
     record = StageRecord(
         created_at=now(),
@@ -118,10 +131,22 @@ def _run_stage(walk: Walk, name: str, stage: Stage, label: str) -> StageRecord:
         skipped=outcome.skipped,
     )
     walk.workspace.records.put(record, subject=walk.config.name)
-    console.print(f"{label}: {outcome.said or 'done'} [dim]({record.seconds:.0f} s)[/dim]", markup=True)
+    console.print(f"{escape(label)}: {escape(outcome.said or 'done')} [dim]({record.seconds:.0f} s)[/dim]")
     for reason in outcome.skipped:
-        console.print(f"    [yellow]skipped:[/yellow] {reason}")
+        console.print(f"    [yellow]skipped:[/yellow] {escape(reason)}")
     return record
+
+
+def _shielded(stage: Stage, walk: Walk) -> Outcome:
+    """What the stage makes. safetensors has an error of its own for a full disk and for a damaged file."""
+    try:
+        return stage(walk)
+    except SafetensorError as error:
+        do = "free disk space or restore the file, then run again with --resume; nothing was half-written"
+        where = walk.workspace.directory
+        raise StorageError(
+            explain(expected=f"to read and write weights below {where}", got=str(error), do=do)
+        ) from error
 
 
 def _check_continuation(directory: Path, config: RunConfig, finished: dict[str, StageRecord], *, resume: bool) -> None:

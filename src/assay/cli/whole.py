@@ -16,8 +16,7 @@ from assay.records.run import StageRecord
 def walk_demo(overrides: dict[str, Any], out: Path | None, *, resume: bool) -> None:
     """Walk the demo."""
     data: dict[str, Any] = yaml.safe_load(files("assay.cli").joinpath("demo.yaml").read_text(encoding="utf-8"))
-    override(data, overrides)
-    walk(parse_config(data, where="the demo's settings"), out, resume=resume)
+    walk(parse_config(override(data, overrides), where="the demo's settings"), out, resume=resume)
 
 
 def walk_recipe(recipe: Path, overrides: dict[str, Any], out: Path | None, *, resume: bool) -> None:

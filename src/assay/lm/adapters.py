@@ -4,6 +4,7 @@ The base never changes: the reference of a first policy is the base with adapter
 earlier policy's adapter, loaded beside the one in training.
 """
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,7 +49,9 @@ def add_lora(lm: LanguageModel, settings: LoraSettings, *, seed: int) -> None:
         bias="none",
         task_type="CAUSAL_LM",
     )
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        # peft asks for an attribute that transformers has renamed; nothing here depends on it.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
         torch.manual_seed(seed)
         lm.model = get_peft_model(lm.causal, config, adapter_name=POLICY)
     _in_float32(lm.model)

@@ -23,7 +23,7 @@ from assay.storage import SplitName
 WATCH_PANEL = ("careful-3", "noisy-1")
 """Simulated people whose judgements fit the watch panel only: few and vetted, as a team would choose them."""
 HELD_OUT_PANEL = ("careful-2", "careful-4", "noisy-2")
-"""Simulated people whose judgements only evaluation sees: few and vetted too. The crowd that trains is the biased one."""
+"""Simulated people whose judgements only evaluation sees: few and vetted too. The training crowd is the biased one."""
 
 
 def open_model(walk: Walk) -> Outcome:

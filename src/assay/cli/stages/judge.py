@@ -33,6 +33,7 @@ from assay.records.conversation import Message, Prompt, last_user_text
 from assay.records.errors import AssayError
 from assay.records.evidence import Curve, RegressionCheck
 from assay.records.identity import ScorerIdentity
+from assay.records.judgement import Judgement
 from assay.records.policy import PolicyVersion
 from assay.records.preference import Preference
 from assay.records.provenance import Provenance, code_version
@@ -99,7 +100,7 @@ def judge(walk: Walk, policy: PolicyVersion) -> Outcome:
             curves=curves,
             held_out=tuple(held_out),
             skipped=tuple(skipped),
-            is_simulated=config.feedback.source == "simulated",
+            is_simulated=_is_simulated(walk),
         ),
         provenance=Provenance(
             seed=stage_seed(config, "evaluation"),
@@ -112,6 +113,11 @@ def judge(walk: Walk, policy: PolicyVersion) -> Outcome:
     workspace.records.put(evidence, subject=policy.id)
     said = f"{evidence.verdict}: {evidence.reason}"
     return Outcome({"evidence": evidence.id, "policy": policy.id}, tokens=tokens, skipped=tuple(skipped), said=said)
+
+
+def _is_simulated(walk: Walk) -> bool:
+    """Whether simulated people judged here, also where their judgements came from a file or an earlier run."""
+    return any(judgement.source == "simulated" for judgement in walk.workspace.records.all(Judgement))
 
 
 def _held_out_prompts(walk: Walk) -> list[Prompt]:
@@ -133,7 +139,9 @@ def _held_out_preferences(walk: Walk) -> list[Preference]:
 
 
 def _sample_pairs(walk: Walk, lm: LanguageModel, prompts: list[Prompt]) -> tuple[Pairs, int]:
-    sampling = Sampling(max_tokens=walk.config.evaluation.max_tokens, seed=stage_seed(walk.config, "evaluation"))
+    asked = walk.config.evaluation
+    seed = stage_seed(walk.config, "evaluation")
+    sampling = Sampling(max_tokens=asked.max_tokens, temperature=asked.temperature, seed=seed)
     with walk.bar("answering held-out prompts", 2 * len(prompts)) as advance:
         ours = generate(lm, prompts, sampling, progress=advance)
         with using_adapter(lm, None):

@@ -6,7 +6,9 @@ import numpy as np
 
 from assay.cli.context import now
 from assay.cli.walk import Outcome, Walk, stage_seed
-from assay.records.errors import TrainingError
+from assay.lm import LanguageModel, encode_pair
+from assay.records.conversation import Prompt, last_user_text
+from assay.records.errors import InputError, TrainingError, explain
 from assay.records.identity import FirewallSide, ScorerIdentity
 from assay.records.preference import Preference
 from assay.records.provenance import Provenance, code_version
@@ -42,6 +44,7 @@ def fit_reward(
 ) -> RewardVersion:
     """Train, store and register one reward. Raises TrainingError with too little data, FirewallError on shared data."""
     lm = walk.fresh_model()
+    require_context(lm, [(p.prompt, text) for p in preferences for text in (p.chosen, p.rejected)])
     seed = stage_seed(walk.config, name)
     with walk.bar(f"{name}: reading features", _completions(preferences)) as advance:
         trained = train_reward(lm, preferences, settings, seed=seed, cache=walk.scratch / "features", progress=advance)
@@ -61,6 +64,20 @@ def open_reward(workspace: Workspace, version_id: str) -> tuple[RewardEnsemble, 
     version = workspace.records.get(RewardVersion, version_id)
     workspace.artifacts.verify(version.artifact)
     return RewardEnsemble.open(workspace.artifacts.path(version.artifact)), version.identity
+
+
+def require_context(lm: LanguageModel, rows: Sequence[tuple[Prompt, str]]) -> None:
+    """Raise InputError that lists every prompt that is longer, with its completion, than the model's context."""
+    faults = []
+    for prompt, completion in dict.fromkeys(rows):
+        pair = encode_pair(lm, prompt, completion)
+        length = len(pair.prompt) + len(pair.completion)
+        if length > lm.context_length:
+            faults.append(f"{length} tokens: {last_user_text(prompt)[:60]!r}")
+    if faults:
+        do = "shorten or leave these out, or take a model with a longer context"
+        expected = f"prompts with completions of at most {lm.context_length} tokens, the context of {lm.source!r}"
+        raise InputError(explain(expected=expected, got=f"{len(faults)} longer", do=do), faults[:50])
 
 
 def _preferences(walk: Walk, split: SplitName) -> list[Preference]:

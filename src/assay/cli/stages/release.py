@@ -67,6 +67,6 @@ def _key(walk: Walk, name: str, role: Role) -> SigningKey:
     enrolled = {person.name for person in people(walk.workspace.ledger.entries()).values()}
     if name in enrolled:
         return load_key(directory, name)
-    key = create_key(directory, name)
+    key = load_key(directory, name) if (directory / f"{name}.pem").exists() else create_key(directory, name)
     enroll(walk.workspace, key, role=role, now=now())
     return key

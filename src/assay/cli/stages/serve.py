@@ -52,8 +52,10 @@ def serve_release(walk: Walk) -> Outcome:
     )
     flags = workspace.directory / "flags.json"
     set_candidate_switch(flags, is_on=True)
+    # Killed in between, a resumed walk finds one of these steps done.
     if not (workspace.directory / "serving.json").exists():
         rollout.start(stable, now=now())
+    if rollout.status.candidate is None:
         rollout.propose(candidate, share_percent=SHARE_PERCENT, now=now())
     app = create_gateway_app(
         workspace,

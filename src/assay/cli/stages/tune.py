@@ -16,7 +16,7 @@ from assay.alignment import (
     run_sft,
 )
 from assay.cli.context import console, now
-from assay.cli.stages.learn import choose, open_reward
+from assay.cli.stages.learn import choose, open_reward, require_context
 from assay.cli.walk import Outcome, Walk, stage_seed
 from assay.lm import Sampling, load_adapter
 from assay.monitors import MonitorBank, build_monitors, default_monitors
@@ -42,8 +42,10 @@ def tune_sft(walk: Walk) -> Outcome:
         why = "the recipe does not ask for it" if settings is None else "there are no demonstrations to train on"
         return Outcome(skipped=(f"supervised fine-tuning: {why}",), said="left out")
     steps = -(-len(demonstrations) // settings.per_device_train_batch_size) * settings.num_train_epochs
+    lm = walk.fresh_model()
+    require_context(lm, [(d.prompt, d.completion) for d in demonstrations])
     with walk.bar("fine-tuning on demonstrations", steps) as advance:
-        policy = run_sft(walk.fresh_model(), demonstrations, settings, _context(walk, "sft", advance))
+        policy = run_sft(lm, demonstrations, settings, _context(walk, "sft", advance))
     return _stored(walk, policy, f"{len(demonstrations)} demonstrations, {policy.steps_run} steps")
 
 
@@ -58,6 +60,7 @@ def tune_dpo(walk: Walk) -> Outcome:
     preferences = choose(found, limit, seed=seed)
     steps = -(-len(preferences) // settings.per_device_train_batch_size) * settings.num_train_epochs
     lm = walk.fresh_model()
+    require_context(lm, [(p.prompt, text) for p in preferences for text in (p.chosen, p.rejected)])
     with walk.bar("DPO on preferences", min(steps, settings.max_steps or steps)) as advance:
         policy = run_dpo(
             lm, preferences, settings, _context(walk, "dpo", advance), _watched(walk), start=_start(walk, ("sft",))
@@ -141,9 +144,10 @@ def _online(walk: Walk, name: str, settings: OnlineDpoSettings) -> Outcome:
 def _context(walk: Walk, name: str, advance: Callable[[int], None]) -> RunContext:
     def on_checkpoint(observation: Observation) -> None:
         v = observation.values
+        panel = f"panel {v['watch/panel_reward']:+.2f}  " if "watch/panel_reward" in v else ""
         console.print(
             f"    step {observation.step:3d}  KL {v['alignment/kl']:6.2f}  proxy {v['alignment/proxy_reward']:+.2f}  "
-            f"panel {v.get('watch/panel_reward', float('nan')):+.2f}  words {v['completions/mean_length']:.1f}",
+            f"{panel}words {v['completions/mean_length']:.1f}",
             style="dim",
         )
 

@@ -1,0 +1,189 @@
+"""Steps: the walk by single commands on one workspace, each printing what it made and what comes next."""
+
+import re
+
+import pytest
+import yaml
+from command_line import assay, demonstration_rows, done, judgement_rows, refused, write_rows
+
+from assay.alignment import trainer
+from assay.cli.config import parse_config
+from assay.cli.standing import walk_over
+from assay.records.evidence import Evidence
+from assay.records.policy import PolicyVersion
+from assay.records.reward import RewardVersion
+from assay.records.run import StageRecord
+from assay.storage import Workspace
+
+TINY = {"max_prompts": 4, "online_dpo": {"rounds": 1, "max_completion_length": 4}}
+
+
+@pytest.fixture(scope="module")
+def stepped(tiny_model_dir, tmp_path_factory):
+    """A workspace with one reward, one policy by each method and one evidence, and what each command said."""
+    place = tmp_path_factory.mktemp("steps")
+    space = place / "space"
+    config = place / "online.yaml"
+    config.write_text(yaml.safe_dump(TINY))
+    said = {"init": done("init", "-w", space, "--model", tiny_model_dir)}
+    for name, rows in (("judgements", judgement_rows()), ("demonstrations", demonstration_rows())):
+        file = write_rows(place / f"{name}.jsonl", rows)
+        said[name] = done("feedback", "import", file, "-w", space, "--held-out-annotators", "none")
+    for split in ("train", "watch", "held_out"):
+        said[split] = done("preferences", "fit", "-w", space, "--split", split)
+    said["reward"] = done("reward", "train", "-w", space, "--set", "directions=4")
+    said["sft"] = done("align", "sft", "-w", space, "--set", "sft.num_train_epochs=1")
+    small = ["max_prompts=4", "max_preferences=16", "dpo.max_completion_length=4", "dpo.measure_steps=1"]
+    said["dpo"] = done("align", "dpo", "-w", space, *(word for one in small for word in ("--set", one)))
+    said["online-dpo"] = done("align", "online-dpo", "-w", space, "--config", config)
+    policy = made(said["online-dpo"])
+    said["evaluate"] = done("evaluate", policy, "-w", space, "--set", "max_prompts=4", "--set", "max_tokens=4")
+    workspace = Workspace(space)
+    yield workspace, said
+    workspace.close()
+
+
+def made(said: str) -> str:
+    """The id that a command printed."""
+    return re.findall(r"\b[0-9a-f]{64}\b", said)[-1]
+
+
+def test_each_command_prints_the_id_of_what_it_made_and_the_next_command(stepped):
+    workspace, said = stepped
+    policies = {policy.name: policy for policy in workspace.records.all(PolicyVersion)}
+    rewards = {version.name: version for version in workspace.records.all(RewardVersion)}
+    assert made(said["init"]) == policies["reference"].id
+    assert made(said["reward"]) == rewards["proxy"].id
+    assert made(said["sft"]) == policies["sft"].id
+    assert made(said["dpo"]) == policies["dpo"].id
+    assert made(said["online-dpo"]) == policies["guarded"].id
+    assert made(said["evaluate"]) == workspace.records.latest(Evidence).id
+    assert all(f"-w {workspace.directory}" in text or "--workspace" in text for text in said.values())
+    assert all("next: assay " in text for text in said.values())
+
+
+def test_each_method_starts_from_the_latest_one_before(stepped):
+    workspace, _ = stepped
+    policies = {policy.name: policy for policy in workspace.records.all(PolicyVersion)}
+    assert policies["sft"].ref_policy is None
+    assert policies["dpo"].ref_policy == policies["sft"].id
+    assert policies["guarded"].ref_policy == policies["dpo"].id
+    assert policies["guarded"].settings["rounds"] == 1
+
+
+def test_the_evidence_is_on_the_policy_that_was_named(stepped):
+    workspace, said = stepped
+    evidence = workspace.records.latest(Evidence)
+    policies = {policy.name: policy for policy in workspace.records.all(PolicyVersion)}
+    assert (evidence.policy, evidence.reference) == (policies["guarded"].id, policies["reference"].id)
+    assert evidence.prompts == 4
+    assert not evidence.is_simulated
+    again = done("evaluate", policies["sft"].short_id, "-w", workspace.directory, "--set", "max_tokens=2")
+    assert workspace.records.get(Evidence, made(again)).policy == policies["sft"].id
+
+
+def test_what_each_stage_took_is_recorded(stepped):
+    workspace, _ = stepped
+    stages = [record.stage for record in workspace.records.all(StageRecord, subject="steps")]
+    assert stages[:5] == ["rewards", "sft", "dpo", "guarded", "evaluation"]
+
+
+def test_the_rewards_are_listed_with_their_quality(stepped):
+    workspace, _ = stepped
+    said = done("reward", "show", "-w", workspace.directory)
+    assert "proxy" in said
+    assert "held-out" in said
+
+
+def test_a_workspace_says_what_it_holds(stepped):
+    workspace, _ = stepped
+    said = done("init", "--show", "-w", workspace.directory)
+    assert re.search(r"judgement\W+160", said)
+    assert re.search(r"policy\W+4", said)
+
+
+def test_a_workspace_is_made_once_and_of_one_model(stepped):
+    workspace, said = stepped
+    model = workspace.records.all(PolicyVersion)[0].base_model
+    assert made(done("init", "-w", workspace.directory, "--model", model)) == made(said["init"])
+    assert "two models do not mix" in refused("init", "-w", workspace.directory)
+
+
+def test_a_policy_without_weights_of_its_own_is_not_judged(stepped):
+    workspace, said = stepped
+    assert "got reference" in refused("evaluate", made(said["init"]), "-w", workspace.directory)
+
+
+def test_what_is_missing_is_named_with_the_command_that_makes_it(tmp_path):
+    space = tmp_path / "space"
+    done("init", "-w", space, "--model", "nothing-is-loaded")
+    assert "assay preferences fit" in refused("reward", "train", "-w", space)
+    assert "assay preferences fit" in refused("align", "dpo", "-w", space)
+    assert "assay feedback import" in refused("align", "sft", "-w", space)
+    assert "assay init" in refused("align", "sft", "-w", tmp_path / "absent")
+    assert not (tmp_path / "absent").exists()
+
+
+def test_a_held_out_reward_is_never_taken_for_the_proxy(stepped, tmp_path):
+    workspace, _ = stepped
+    held_out = next(one for one in workspace.records.all(RewardVersion) if one.name == "held-out-reward")
+    other = Workspace(tmp_path)
+    other.records.put(held_out, subject=held_out.name)
+    config = parse_config({"name": "steps", "feedback": {"source": "file"}}, where="")
+    assert walk_over(other, config).output("rewards", "proxy") is None
+    other.close()
+
+
+def test_a_watch_panel_of_other_layers_is_left_out(stepped, tmp_path):
+    workspace, _ = stepped
+    proxy = next(one for one in workspace.records.all(RewardVersion) if one.name == "proxy")
+    config = parse_config({"name": "steps", "feedback": {"source": "file"}}, where="")
+    for number, (layer, expected) in enumerate([(proxy.layer, True), (proxy.layer + 1, False)]):
+        other = Workspace(tmp_path / str(number))
+        watch = RewardVersion.model_validate({**proxy.model_dump(), "name": "watch-panel", "layer": layer})
+        other.records.put_all([(proxy, None, proxy.name), (watch, None, watch.name)])
+        assert (walk_over(other, config).output("rewards", "watch") == watch.id) is expected
+        other.close()
+
+
+def test_judgements_of_simulated_people_mark_the_evidence_wherever_they_came_from(stepped, tmp_path, tiny_model_dir):
+    rows = [{**row, "source": "simulated"} for row in judgement_rows()]
+    space = tmp_path / "space"
+    done("init", "-w", space, "--model", tiny_model_dir)
+    for name, data in (("judgements", rows), ("demonstrations", demonstration_rows())):
+        done("feedback", "import", write_rows(tmp_path / name, data), "-w", space, "--held-out-annotators", "none")
+    done("preferences", "fit", "-w", space, "--split", "held_out")
+    policy = made(done("align", "sft", "-w", space, "--set", "sft.num_train_epochs=1"))
+    said = done("evaluate", policy, "-w", space, "--set", "max_prompts=4", "--set", "max_tokens=2")
+    workspace = Workspace(space)
+    assert workspace.records.get(Evidence, made(said)).is_simulated
+    workspace.close()
+
+
+def test_an_interrupted_step_goes_on_from_its_checkpoint_with_the_same_result(stepped, monkeypatch):
+    workspace, _ = stepped
+    command = [
+        "align",
+        "sft",
+        "-w",
+        workspace.directory,
+        "--set",
+        "sft.num_train_epochs=2",
+        "--set",
+        "sft.save_steps=1",
+    ]
+    whole = made(done(*command))
+    steps = workspace.records.get(PolicyVersion, whole).steps_run
+    real, taken = trainer._take_step, []
+
+    def take_step(lm, task, settings, optimizer, parameters, step):
+        taken.append(step)
+        if len(taken) == 3:
+            raise SystemExit(130)
+        return real(lm, task, settings, optimizer, parameters, step)
+
+    monkeypatch.setattr(trainer, "_take_step", take_step)
+    assert assay(*command).code == 130
+    resumed = made(done(*command, "--resume"))
+    assert taken == [0, 1, 2, *range(2, steps)]
+    assert resumed == whole
