@@ -5,10 +5,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The suite is deterministic: hypothesis draws the same examples in every run.
+settings.register_profile("assay", derandomize=True)
+settings.load_profile("assay")
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -25,6 +25,7 @@ from assay.lm.chat import EncodedPair, encode_prompt
 from assay.monitors import MonitorBank, RuleMonitor
 from assay.monitors.protocol import Finding
 from assay.records.conversation import user_prompt
+from assay.records.errors import TrainingError
 from assay.records.judgement import Demonstration
 from assay.records.preference import Preference
 from assay.rewards import RewardSettings, train_reward
@@ -185,3 +186,18 @@ def test_length_spread_is_that_within_prompts_where_prompts_repeat():
     # Squared distances to 11 and 52: 1 + 1 + 4 + 4 = 10, over 4 values less 2 means.
     assert spread_within(values, [0, 0, 1, 1]) == pytest.approx(np.sqrt(10 / 2))
     assert spread_within(values, [0, 1, 2, 3]) == pytest.approx(values.std())
+
+
+def test_the_last_step_is_measured_even_between_two_measurements(tiny_model_dir, rewards, context, now):
+    settings = DpoSettings(per_device_train_batch_size=4, measure_steps=3, max_completion_length=6, learning_rate=1e-3)
+    preferences = [preference(i, now) for i in range(16)]
+    dpo = run_dpo(load(str(tiny_model_dir)), preferences, settings, context("odd"), watched(rewards), start=None)
+    assert [c.step for c in dpo.checkpoints] == [0, 3, 4]
+    assert dpo.step == 4
+
+
+def test_a_run_with_another_seed_is_not_continued(tiny_model_dir, rewards, context, workspace, tmp_path, now):
+    run_online_dpo(load(str(tiny_model_dir)), ONLINE, context("one"), watched(rewards), start=None)
+    other = RunContext("one", workspace.artifacts, tmp_path / "one", seed=6, now=lambda: now, resume=True)
+    with pytest.raises(TrainingError, match="other settings or data"):
+        run_online_dpo(load(str(tiny_model_dir)), ONLINE, other, watched(rewards), start=None)

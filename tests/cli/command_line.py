@@ -106,7 +106,7 @@ def write_recipe(directory: Path, model: Path, **changes) -> Path:
         "alignment": {
             "sft": {"num_train_epochs": 1, "learning_rate": 1e-3},
             "dpo": {
-                "num_train_epochs": 5,
+                "num_train_epochs": 3,
                 "per_device_train_batch_size": 4,
                 "learning_rate": 1e-3,
                 "save_steps": 1,

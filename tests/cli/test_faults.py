@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from hashlib import sha256
 
 import pytest
 from command_line import demonstration_rows, done, judgement_rows, refused, write_recipe, write_rows
@@ -199,7 +200,7 @@ def test_two_runs_on_one_directory_do_not_mix(small_recipe, tmp_path):
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
 
 
-def test_a_step_waits_for_no_run_that_holds_the_workspace(prepared):
+def test_a_step_does_not_enter_a_workspace_that_a_run_holds(prepared):
     before = kinds(prepared)
     with run_lock(prepared):
         assert "to be free" in refused("align", "sft", "-w", prepared)
@@ -280,19 +281,27 @@ def test_a_killed_run_goes_on_to_the_same_policies(small_recipe, small_run, tmp_
 
 
 def made_in(directory):
-    """The weights of every policy and reward with what was measured on the way, by name."""
+    """The weights of every policy, checkpoint and reward, and what was sampled on the way, by name.
+
+    Weights are compared by their bytes: peft writes a list of modules beside them in an order of each process's own.
+    """
     workspace = Workspace(directory)
+
+    def weights(artifact):
+        return sha256((workspace.artifacts.path(artifact) / "adapter_model.safetensors").read_bytes()).hexdigest()
+
     try:
         policies = {
             policy.name: (
-                policy.adapter,
-                [(one.adapter, one.samples) for one in policy.checkpoints],
-                policy.stop_reason,
+                weights(policy.adapter),
+                [(weights(one.adapter), one.samples, one.observation) for one in policy.checkpoints],
+                (policy.step, policy.steps_run, policy.stop_reason),
             )
             for policy in workspace.records.all(PolicyVersion)
+            if policy.adapter is not None
         }
         rewards = {version.name: version.artifact for version in workspace.records.all(RewardVersion)}
-        assert policies.keys() == {"reference", "sft", "dpo", "guarded"}
+        assert policies.keys() == {"sft", "dpo", "guarded"}
         assert rewards.keys() == {"proxy", "watch-panel", "held-out-reward"}
         return policies, rewards
     finally:

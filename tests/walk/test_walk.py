@@ -4,6 +4,7 @@ A tiny random model earns no SHIP, so the release and the roll-back are walked a
 """
 
 import json
+import socket
 import sqlite3
 from importlib.resources import files
 
@@ -43,6 +44,44 @@ SMALL = {
 def config(tiny_model_dir):
     demo = yaml.safe_load(files("assay.cli").joinpath("demo.yaml").read_text())
     return parse_config({**demo, **SMALL, "model": str(tiny_model_dir)}, where="test")
+
+
+class Refused(AssertionError):
+    """Something asked for the network."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def attempts():
+    """Refuse every connection, bound port and name look-up while these tests run; list what was tried."""
+    tried = []
+
+    def refuse(what):
+        def refused(*args, **_kwargs):
+            tried.append((what, args[-1:]))
+            raise Refused(f"the walk asked the network: {what} {args[-1:]}")
+
+        return refused
+
+    with pytest.MonkeyPatch.context() as patch:
+        for what in ("connect", "connect_ex", "bind"):
+            patch.setattr(socket.socket, what, refuse(what))
+        for what in ("getaddrinfo", "gethostbyname", "create_connection"):
+            patch.setattr(socket, what, refuse(what))
+        yield tried
+
+
+def test_the_guard_refuses_and_notes_what_it_is_asked(attempts):
+    with pytest.raises(Refused):
+        socket.create_connection(("127.0.0.1", 9))
+    with pytest.raises(Refused), socket.socket() as one:
+        one.connect(("127.0.0.1", 9))
+    assert [what for what, _ in attempts] == ["create_connection", "connect"]
+    attempts.clear()
+
+
+def test_the_walk_asks_the_network_for_nothing(walked, attempts):
+    assert walked.records.kinds()["evidence"] >= 1
+    assert attempts == []
 
 
 @pytest.fixture(scope="module")

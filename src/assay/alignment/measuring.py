@@ -43,9 +43,9 @@ class MeasuringObserver:
         self.alarms: list[Alarm] = []
         self.stopped_by: Alarm | None = None
 
-    def look(self, step: int) -> bool:
-        """Measure when due; True when a monitor says to end the run."""
-        if step % self._every:
+    def look(self, step: int, *, is_last: bool = False) -> bool:
+        """Measure when due, and in any case at the end; True when a monitor says to end the run."""
+        if step % self._every and not is_last:
             return False
         if self.checkpoints and self.checkpoints[-1].step == step:  # measured before an interruption
             return self.stopped_by is not None

@@ -93,7 +93,7 @@ def run_dpo(
     scorer = StepScorer(lm, sampler, watched.rewards)
     observer = _observer(lm, sampler, scorer, watched, context, every=settings.measure_steps)
     data_hash = digest(sorted(p.id for p in preferences))
-    steps = _train(lm, task, settings, context, data_hash, observer)
+    steps = _train(lm, task, settings, context, data_hash, observer, *_begins_with(start, watched))
     return _version("dpo", settings, context, _watched_outcome(lm, observer, watched, start, steps, data_hash))
 
 
@@ -113,7 +113,7 @@ def run_online_dpo(
     task = OnlineDpoTask(lm, sampler, lambda step: scorer.at(step).proxy.reward, settings, seed=context.seed)
     observer = _observer(lm, sampler, scorer, watched, context, every=task.steps_per_round)
     data_hash = digest([[message.model_dump() for message in prompt] for prompt in watched.prompts])
-    steps = _train(lm, task, settings, context, data_hash, observer)
+    steps = _train(lm, task, settings, context, data_hash, observer, *_begins_with(start, watched))
     return _version("online_dpo", settings, context, _watched_outcome(lm, observer, watched, start, steps, data_hash))
 
 
@@ -135,9 +135,14 @@ def _train(
     context: RunContext,
     data_hash: str,
     observer: MeasuringObserver | None,
+    *begins_with: str,
 ) -> int:
+    """Train and return the steps taken. `begins_with` names what else a resumed run must share: start and rewards."""
     on_step = context.on_step
-    fingerprint = digest({"settings": settings.model_dump(mode="json"), "data": data_hash, "model": lm.id})
+    plain = settings.model_dump(mode="json")
+    fingerprint = digest(
+        {"settings": plain, "data": data_hash, "model": lm.id, "seed": context.seed, "from": list(begins_with)}
+    )
     result = train(
         lm,
         task,
@@ -149,6 +154,10 @@ def _train(
         progress=None if on_step is None else lambda step, entry: on_step(step, task.steps, entry),
     )
     return result.steps
+
+
+def _begins_with(start: PolicyVersion | None, watched: Watched) -> list[str]:
+    return ["base" if start is None else start.id, *(signal.content_hash for signal in watched.signals)]
 
 
 def _observer(

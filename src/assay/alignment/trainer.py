@@ -46,8 +46,8 @@ class Task(Protocol):
 class Observer(Protocol):
     """Looks at the policy between steps. True from `look` ends the run."""
 
-    def look(self, step: int) -> bool:
-        """Called before step `step`, and once after the last; may sample, measure, and ask to stop."""
+    def look(self, step: int, *, is_last: bool = False) -> bool:
+        """Called before step `step`, and once after the last (`is_last`); may sample, measure, and ask to stop."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def train(
         if (step + 1) % settings.save_steps == 0:
             extra = {"task": task.state(), "observer": observer.state() if observer is not None else {}}
             save_checkpoint(directory, lm, optimizer, step=step + 1, log=log, extra=extra, fingerprint=fingerprint)
-    was_stopped = observer is not None and observer.look(task.steps)
+    was_stopped = observer is not None and observer.look(task.steps, is_last=True)
     return TrainerResult(task.steps, was_stopped, log)
 
 
@@ -122,7 +122,7 @@ def _take_step(
     norm = torch.nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm)
     value = float(loss.value.detach())
     if not math.isfinite(value) or not math.isfinite(float(norm)):
-        do = "lower learning_rate, look at the data of this step, then run again with --resume from the last checkpoint"
+        do = "look at the data of this step, or run anew with a lower learning_rate; the last checkpoint is whole"
         got = f"loss {value}, gradient norm {float(norm)} at step {step}"
         raise TrainingError(explain(expected="a finite loss and gradient", got=got, do=do))
     optimizer.step()

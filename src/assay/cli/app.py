@@ -6,7 +6,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from assay.cli import deploy, feedback, ledger, monitor, preferences, release, report, steps
+from assay.cli import bench, deploy, feedback, ledger, monitor, preferences, release, report, steps
 from assay.cli.context import console
 from assay.cli.init import init
 from assay.cli.run import demo, run
@@ -30,6 +30,7 @@ app.add_typer(monitor.app, name="monitor")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(report.app, name="report")
 app.command()(run)
+app.add_typer(bench.app, name="bench")
 app.command()(demo)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from assay.records.errors import ConfigError, explain
 from assay.storage import Workspace
@@ -32,5 +33,5 @@ def open_workspace(directory: Path) -> Workspace:
 
 def made(what: str, record_id: str, *, next_command: str) -> None:
     """Say what a command made and what to do next."""
-    console.print(f"[bold]{what}[/bold] {record_id}")
-    console.print(f"next: [cyan]{next_command}[/cyan]")
+    console.print(f"[bold]{escape(what)}[/bold] {escape(record_id)}")
+    console.print(f"next: [cyan]{escape(next_command)}[/cyan]")

@@ -4,6 +4,7 @@ The base never changes: the reference of a first policy is the base with adapter
 earlier policy's adapter, loaded beside the one in training.
 """
 
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,9 +50,7 @@ def add_lora(lm: LanguageModel, settings: LoraSettings, *, seed: int) -> None:
         bias="none",
         task_type="CAUSAL_LM",
     )
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        # peft asks for an attribute that transformers has renamed; nothing here depends on it.
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+    with torch.random.fork_rng(devices=[]), _quiet():
         torch.manual_seed(seed)
         lm.model = get_peft_model(lm.causal, config, adapter_name=POLICY)
     _in_float32(lm.model)
@@ -60,11 +59,13 @@ def add_lora(lm: LanguageModel, settings: LoraSettings, *, seed: int) -> None:
 def load_adapter(lm: LanguageModel, directory: Path, *, name: str = POLICY, is_trainable: bool = False) -> None:
     """Load an adapter directory under a name, in place, and make it active. Raises ModelError when it cannot."""
     try:
-        if isinstance(lm.model, PeftModel):
-            lm.model.load_adapter(str(directory), adapter_name=name, is_trainable=is_trainable)
-        else:
-            lm.model = PeftModel.from_pretrained(lm.model, str(directory), adapter_name=name, is_trainable=is_trainable)
-        lm.model.set_adapter(name)
+        with _quiet():
+            if isinstance(lm.model, PeftModel):
+                lm.model.load_adapter(str(directory), adapter_name=name, is_trainable=is_trainable)
+            else:
+                model, path = lm.model, str(directory)
+                lm.model = PeftModel.from_pretrained(model, path, adapter_name=name, is_trainable=is_trainable)
+            lm.model.set_adapter(name)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         do = "check that the adapter was trained on this base model"
         got = str(error).splitlines()[0]
@@ -80,6 +81,15 @@ def save_adapter(lm: LanguageModel, directory: Path) -> None:
     """Write the policy's adapter as `adapter_config.json` and `adapter_model.safetensors`."""
     lm.model.save_pretrained(str(directory), selected_adapters=[POLICY], save_embedding_layers=False)
     (directory / "README.md").unlink(missing_ok=True)  # peft's card is a form to fill in; ours is written at release
+    # peft writes sets in an order of each process's own; the same adapter must have the same content hash.
+    config = directory / "adapter_config.json"
+    plain = json.loads(config.read_text(encoding="utf-8"))
+    ordered = {key: sorted(value) if _is_names(value) else value for key, value in plain.items()}
+    config.write_text(json.dumps(ordered, indent=2, sort_keys=True), encoding="utf-8")
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def restore_weights(lm: LanguageModel, directory: Path) -> None:
@@ -115,6 +125,14 @@ def using_adapter(lm: LanguageModel, name: str | None) -> Iterator[None]:
             lm.model.set_adapter(before)
             for n, p in lm.model.named_parameters():
                 p.requires_grad_(n in trainable)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # peft asks for an attribute that transformers has renamed; nothing here depends on it.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+        yield
 
 
 def _in_float32(model: Any) -> None:

@@ -18,6 +18,8 @@ from assay.records.record import Value
 
 NAME = "disagreement"
 DISAGREEMENT = "rewards/disagreement"
+SMALLEST = 1e-9
+"""A reference disagreement below this is none: rewards are in standard deviations, so it is a rounding error."""
 
 
 class DisagreementSettings(Value):
@@ -34,7 +36,7 @@ def disagreement(settings: DisagreementSettings) -> RuleMonitor:
 
     def rule(history: Sequence[Observation]) -> Finding | None:
         start, here = history[0].values[DISAGREEMENT], history[-1].values[DISAGREEMENT]
-        if start <= 0 or here / start <= settings.largest_ratio:
+        if start < SMALLEST or here / start <= settings.largest_ratio:
             return None
         ratio = here / start
         message = f"the reward's members disagree {ratio:.2f} times as much as on the reference's completions"

@@ -81,6 +81,9 @@ class RecordStore:
     def get(self, kind: type[R], record_id: str) -> R:
         """The record of this kind with this identity, or the only one that starts with these digits."""
         query = select(record_table.c.body).where(record_table.c.kind == kind.kind)
+        if not record_id:
+            todo = "name one; `assay init --show` says what there is"
+            raise StorageError(explain(expected=f"the id of a {kind.kind}", got="an empty one", do=todo))
         query = query.where(record_table.c.id.startswith(record_id, autoescape=True)).limit(2)
         with _storage_errors("the database"), self._engine.connect() as connection:
             bodies = [row.body for row in connection.execute(query)]

@@ -97,10 +97,10 @@ async def _traffic(app: Any, walk: Walk) -> dict[str, int]:
     transport = httpx.ASGITransport(app=app)
     counts = {"answers": 0, "by_candidate": 0, "thumbs": 0, "tokens": 0}
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-        candidate_reply = None
+        candidate_person = None
         texts = [prompt.text for prompt in demo_prompts()]
         for i in range(40):
-            if counts["answers"] >= QUESTIONS and candidate_reply is not None:
+            if counts["answers"] >= QUESTIONS and candidate_person is not None:
                 break
             reply = await _ask(client, texts[i % len(texts)], f"person-{i}", n=2 if i == 0 else 1)
             counts["answers"] += 1
@@ -109,13 +109,16 @@ async def _traffic(app: Any, walk: Walk) -> dict[str, int]:
                 await _choose(client, texts[0], reply)
             if reply["model"] != Rollout(walk.workspace).status.stable:
                 counts["by_candidate"] += 1
-                candidate_reply = reply
-        while candidate_reply is not None and counts["thumbs"] < INCIDENT_LIMIT:
+                candidate_person = f"person-{i}"
+        while candidate_person is not None and counts["thumbs"] < INCIDENT_LIMIT:
             if Rollout(walk.workspace).status.state == "held":
                 break
+            # The gateway counts one thumb a reply, so each needs a reply of its own; one token is the cheapest.
+            reply = await _ask(client, texts[0], candidate_person, n=1, max_tokens=1)
+            counts["tokens"] += reply["usage"]["completion_tokens"]
             body = {
                 "type": "thumb",
-                "reply_id": candidate_reply["id"],
+                "reply_id": reply["id"],
                 "thumb": "down",
                 "user": f"p-{counts['thumbs']}",
             }
@@ -124,11 +127,11 @@ async def _traffic(app: Any, walk: Walk) -> dict[str, int]:
     return counts
 
 
-async def _ask(client: httpx.AsyncClient, text: str, user: str, *, n: int) -> dict[str, Any]:
+async def _ask(client: httpx.AsyncClient, text: str, user: str, *, n: int, max_tokens: int = 32) -> dict[str, Any]:
     body = {
         "model": "assay",
         "messages": [{"role": "user", "content": text}],
-        "max_tokens": 32,
+        "max_tokens": max_tokens,
         "user": user,
         "seed": 1,
         "n": n,
