@@ -46,7 +46,7 @@ def config(tiny_model_dir):
     return parse_config({**demo, **SMALL, "model": str(tiny_model_dir)}, where="test")
 
 
-class Refused(AssertionError):
+class NetworkError(AssertionError):
     """Something asked for the network."""
 
 
@@ -58,7 +58,7 @@ def attempts():
     def refuse(what):
         def refused(*args, **_kwargs):
             tried.append((what, args[-1:]))
-            raise Refused(f"the walk asked the network: {what} {args[-1:]}")
+            raise NetworkError(f"the walk asked the network: {what} {args[-1:]}")
 
         return refused
 
@@ -71,9 +71,9 @@ def attempts():
 
 
 def test_the_guard_refuses_and_notes_what_it_is_asked(attempts):
-    with pytest.raises(Refused):
+    with pytest.raises(NetworkError):
         socket.create_connection(("127.0.0.1", 9))
-    with pytest.raises(Refused), socket.socket() as one:
+    with pytest.raises(NetworkError), socket.socket() as one:
         one.connect(("127.0.0.1", 9))
     assert [what for what, _ in attempts] == ["create_connection", "connect"]
     attempts.clear()
