@@ -4,12 +4,12 @@ A tiny random model earns no SHIP, so the release and the roll-back are walked a
 """
 
 import json
-import socket
 import sqlite3
 from importlib.resources import files
 
 import pytest
 import yaml
+from network_guard import refused_network
 
 from assay.cli.config import parse_config
 from assay.cli.stages.plan import stages_of
@@ -46,37 +46,11 @@ def config(tiny_model_dir):
     return parse_config({**demo, **SMALL, "model": str(tiny_model_dir)}, where="test")
 
 
-class NetworkError(AssertionError):
-    """Something asked for the network."""
-
-
 @pytest.fixture(scope="module", autouse=True)
 def attempts():
-    """Refuse every connection, bound port and name look-up while these tests run; list what was tried."""
-    tried = []
-
-    def refuse(what):
-        def refused(*args, **_kwargs):
-            tried.append((what, args[-1:]))
-            raise NetworkError(f"the walk asked the network: {what} {args[-1:]}")
-
-        return refused
-
-    with pytest.MonkeyPatch.context() as patch:
-        for what in ("connect", "connect_ex", "bind"):
-            patch.setattr(socket.socket, what, refuse(what))
-        for what in ("getaddrinfo", "gethostbyname", "create_connection"):
-            patch.setattr(socket, what, refuse(what))
+    """Refuse the network while these tests run; list what was tried."""
+    with refused_network() as tried:
         yield tried
-
-
-def test_the_guard_refuses_and_notes_what_it_is_asked(attempts):
-    with pytest.raises(NetworkError):
-        socket.create_connection(("127.0.0.1", 9))
-    with pytest.raises(NetworkError), socket.socket() as one:
-        one.connect(("127.0.0.1", 9))
-    assert [what for what, _ in attempts] == ["create_connection", "connect"]
-    attempts.clear()
 
 
 def test_the_walk_asks_the_network_for_nothing(walked, attempts):
