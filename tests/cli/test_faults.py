@@ -212,6 +212,8 @@ def test_a_finished_run_is_not_run_over(small_recipe, small_run):
     assert "to hold no run yet" in said
     assert "--resume" in said
     assert "expected configuration" in refused("run", small_recipe, "--out", small_run, "--resume", "--set", "seed=4")
+    said = refused("run", small_recipe, "--out", small_run, "--resume", "--set", "name=another")
+    assert "no other run; got stages of 'small'" in said
 
 
 def test_another_model_under_the_same_name_does_not_go_on_with_a_run(tiny_model_dir, tmp_path):

@@ -162,3 +162,23 @@ def test_the_code_version_names_the_package_version_and_its_source() -> None:
     version, source = code_version().split("+src.")
     assert version == assay.__version__
     assert len(source) == 12
+
+
+def test_a_field_that_is_added_later_changes_no_identity_of_before() -> None:
+    class Before(Record):
+        kind = "thing"
+        name: str
+
+    class After(Before):
+        note: str | None = None
+
+    stored = Before(created_at=NOW, name="a")
+    assert After.model_validate(json.loads(stored.model_dump_json())).id == stored.id
+    assert After(created_at=NOW, name="a", note="n").id != stored.id
+
+
+def test_a_changed_copy_has_an_identity_of_its_own() -> None:
+    first = an_alarm()
+    assert first.id
+    assert first.model_copy(update={"step": 4}).id == an_alarm(step=4).id
+    assert first.model_copy().id == first.id

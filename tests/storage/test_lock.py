@@ -42,3 +42,9 @@ def test_a_directory_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="a writable directory"), run_lock(tmp_path / "file"):
         pass
+
+
+def test_a_full_disk_is_told_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / ".lock").symlink_to("/dev/full")
+    with pytest.raises(StorageError, match="free disk space"), run_lock(tmp_path):
+        pytest.fail("the block must not run")

@@ -11,7 +11,7 @@ from typing import Any
 
 from assay.cli.config import RunConfig, parse_config
 from assay.cli.context import now, open_workspace
-from assay.cli.walk import Walk
+from assay.cli.walk import STEPS, Walk
 from assay.records.errors import ConfigError, InputError, explain
 from assay.records.policy import PolicyVersion
 from assay.records.preference import AggregationReport
@@ -20,8 +20,6 @@ from assay.records.run import StageRecord
 from assay.storage import Workspace
 from assay.storage.lock import run_lock
 
-RUN = "steps"
-"""Name under which stages are recorded that single commands ran."""
 STAGE_OF_POLICY = {"reference": "model"}
 """Stages that are not called like the policy they make."""
 
@@ -43,7 +41,7 @@ def open_walk(
             if not references:
                 do = f"name the model with `assay init -w {directory} --model MODEL`"
                 raise ConfigError(explain(expected=f"a reference policy in {directory}", got="none", do=do))
-            data = {"name": RUN, "seed": seed, "feedback": {"source": "file"}, **sections}
+            data = {"name": STEPS, "seed": seed, "feedback": {"source": "file"}, **sections}
             data["model"] = model or references[-1].base_model
             yield walk_over(workspace, parse_config(data, where="the command's settings"), resume=resume)
     finally:

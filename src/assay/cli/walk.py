@@ -25,6 +25,10 @@ from assay.storage import Workspace
 from assay.storage.lock import run_lock
 
 
+STEPS = "steps"
+"""Name under which stages are recorded that single commands ran; a whole walk may stand beside them."""
+
+
 @dataclass
 class Outcome:
     """What a stage made: ids by name, tokens it sampled, what it left out and why, and a line for the terminal."""
@@ -91,8 +95,9 @@ def run_walk(directory: Path, config: RunConfig, stages: Sequence[tuple[str, Sta
         workspace = Workspace(directory)
         unless_done.callback(workspace.close)
         workspace.artifacts.clean()
-        finished = {s.stage: s for s in workspace.records.all(StageRecord, subject=config.name)}
-        _check_continuation(directory, config, finished, resume=resume)
+        stored = workspace.records.all(StageRecord)
+        finished = {s.stage: s for s in stored if s.run == config.name}
+        _check_continuation(directory, config, stored, resume=resume)
         walk = Walk(workspace, config, resume)
         for number, (name, stage) in enumerate(stages, start=1):
             label = f"[{number}/{len(stages)}] {name}"
@@ -149,14 +154,17 @@ def _shielded(stage: Stage, walk: Walk) -> Outcome:
         ) from error
 
 
-def _check_continuation(directory: Path, config: RunConfig, finished: dict[str, StageRecord], *, resume: bool) -> None:
-    if not finished:
-        return
-    if not resume:
+def _check_continuation(directory: Path, config: RunConfig, stored: Sequence[StageRecord], *, resume: bool) -> None:
+    own = [s for s in stored if s.run == config.name]
+    strangers = sorted({s.run for s in stored} - {config.name, STEPS})
+    if strangers:
+        do, got = "choose another directory with --out", f"stages of {strangers[0]!r}"
+        raise ConfigError(explain(expected=f"{directory} to hold no other run", got=got, do=do))
+    if own and not resume:
         do = "go on with --resume, or choose another directory with --out"
-        got = f"{len(finished)} finished stages of {config.name!r}"
+        got = f"{len(own)} finished stages of {config.name!r}"
         raise ConfigError(explain(expected=f"{directory} to hold no run yet", got=got, do=do))
-    others = sorted({s.config_hash for s in finished.values()} - {config.hash})
+    others = sorted({s.config_hash for s in own} - {config.hash})
     if others:
         do = "resume with the configuration that the run was started with, or choose another directory with --out"
         raise ConfigError(explain(expected=f"configuration {config.hash[:12]}", got=f"{others[0][:12]}", do=do))

@@ -1,14 +1,16 @@
 """Record: the frozen, content-hashed base of everything that rooms exchange.
 
 A record is never edited; a correction is a new record that points back. Its identity is the SHA-256 of its content
-without `created_at`, so that the same work done twice has the same identity.
+without `created_at` and without fields that are None: the same work done twice has the same identity, and a field that
+a later version adds changes no identity of before, as long as it may be None and is None where nobody set it.
 """
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -51,8 +53,14 @@ class Record(Value):
 
     @cached_property
     def id(self) -> str:
-        """SHA-256 (hex) of the kind and the content, without any `created_at`."""
+        """SHA-256 (hex) of the kind and the content, without any `created_at` and any field that is None."""
         return digest({"kind": self.kind, "body": _timeless(self.model_dump(mode="json"))})
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, changed where asked, with an identity of its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("id", None)  # pydantic copies what was cached too
+        return copied
 
     @property
     def short_id(self) -> str:
@@ -62,7 +70,7 @@ class Record(Value):
 
 def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _timeless(item) for key, item in value.items() if key != "created_at"}
+        return {key: _timeless(item) for key, item in value.items() if key != "created_at" and item is not None}
     if isinstance(value, list):
         return [_timeless(item) for item in value]
     return value

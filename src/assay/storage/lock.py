@@ -5,13 +5,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from assay.records.errors import BusyError, StorageError, explain
 
 
 @contextmanager
 def run_lock(directory: Path) -> Iterator[None]:
-    """Hold the directory for the length of the block. Raises BusyError when another process holds it.
+    """Hold the directory for the length of the block. Raises BusyError when another process holds it,
+    StorageError where nothing can be written.
 
     The kernel drops the lock with the process, so a killed run leaves nothing to clean up.
     """
@@ -31,8 +33,16 @@ def run_lock(directory: Path) -> Iterator[None]:
             raise BusyError(
                 explain(expected=f"{directory} to be free", got=f"a run in process {holder}", do=todo)
             ) from error
+        _sign(file, directory)
+        yield
+
+
+def _sign(file: TextIO, directory: Path) -> None:
+    try:
         file.seek(0)
         file.truncate()
         file.write(str(os.getpid()))
         file.flush()
-        yield
+    except OSError as error:
+        todo = "free disk space; nothing was started"
+        raise StorageError(explain(expected=f"to write in {directory}", got=str(error), do=todo)) from error
