@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from assay.bench.bars import Bar, bars_as_json
 from assay.bench.walk import WalkMeasurement, bars_of, bench_walk
-from assay.cli.bench import app
+from assay.cli.app import app
 from assay.records.errors import StorageError
 from assay.records.evidence import Curve
 
@@ -41,6 +41,7 @@ def test_all_bars_of_a_good_walk_hold():
         ({"curves": (curve("unguarded", kept=1.0, falls=False), curve("guarded", kept=1.0, falls=False))}, "unguarded"),
         ({"curves": (curve("unguarded", kept=0.1, falls=True), curve("guarded", kept=0.5, falls=True))}, "gold kept"),
         ({"curves": (curve("unguarded", kept=0.1, falls=True),)}, "gold kept"),
+        ({"ledger_entries": None}, "ledger"),
     ],
 )
 def test_each_miss_is_named(changes, name):
@@ -50,15 +51,21 @@ def test_each_miss_is_named(changes, name):
 
 
 def test_json_holds_value_threshold_and_verdict():
-    (row,) = bars_as_json([Bar("a", 2.0, 1.0, "at_most", "s")])
+    plain = bars_as_json("b", [Bar("a", 2.0, 1.0, "at_most", "s")], is_quick=True, details={"seed": 3})
+    (row,) = plain.pop("bars")
+    assert plain == {"benchmark": "b", "is_quick": True, "seed": 3}
     assert row == {"name": "a", "measured": 2.0, "threshold": 1.0, "direction": "at_most", "unit": "s", "holds": False}
 
 
 def test_a_quick_walk_on_the_tiny_model_is_measured_and_written(tiny_model_dir, tmp_path):
     out, file = tmp_path / "run", tmp_path / "bars.json"
-    arguments = ["walk", "--quick", "--out", str(out), "--json", str(file), "--model", str(tiny_model_dir)]
+    arguments = ["bench", "walk", "--quick", "--out", str(out), "--json", str(file), "--model", str(tiny_model_dir)]
     result = CliRunner().invoke(app, arguments)
-    rows = {row["name"]: row for row in json.loads(file.read_text())}
+    plain = json.loads(file.read_text())
+    rows = {row["name"]: row for row in plain["bars"]}
+    assert plain["is_quick"]
+    assert [row["stage"] for row in plain["stages"]][0] == "model"
+    assert any(row["tokens_per_second"] for row in plain["stages"])
     assert result.exit_code == (0 if all(row["holds"] for row in rows.values()) else 1)
     assert rows["seconds of the demo"]["measured"] > 0
     assert 0.1 < rows["peak memory"]["measured"] < 6

@@ -1,6 +1,6 @@
 """Bars: a claim as a number: what was measured, what was promised, and whether it holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 
@@ -27,6 +27,12 @@ class Bar(NamedTuple):
         return f"{sign} {self.threshold:g} {self.unit}".strip()
 
 
-def bars_as_json(bars: Sequence[Bar]) -> list[dict[str, object]]:
-    """Every bar with its measured value, its threshold and whether it holds."""
-    return [{**bar._asdict(), "holds": bar.holds} for bar in bars]
+def bars_as_json(
+    name: str, bars: Sequence[Bar], *, is_quick: bool, details: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """A benchmark's outcome as plain data: its name, every bar with whether it holds, and what else it measured.
+
+    The figures of a quick run are no claim; whoever reads the file must see that it was one.
+    """
+    rows = [{**bar._asdict(), "holds": bar.holds} for bar in bars]
+    return {"benchmark": name, "is_quick": is_quick, "bars": rows, **(details or {})}

@@ -6,8 +6,8 @@ import sys
 import typer
 from rich.markup import escape
 
-from assay.cli import bench, deploy, feedback, ledger, monitor, preferences, release, report, steps
-from assay.cli.context import console
+from assay.cli import bench, bench_walk, deploy, feedback, ledger, monitor, preferences, release, report, reward, steps
+from assay.cli.context import error_console
 from assay.cli.init import init
 from assay.cli.run import demo, run
 from assay.records.errors import AssayError
@@ -21,7 +21,7 @@ app = typer.Typer(
 app.command()(init)
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(preferences.app, name="preferences")
-app.add_typer(steps.reward, name="reward")
+app.add_typer(reward.app, name="reward")
 app.add_typer(steps.align, name="align")
 app.command()(steps.evaluate)
 app.add_typer(release.app, name="release")
@@ -30,17 +30,18 @@ app.add_typer(monitor.app, name="monitor")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(report.app, name="report")
 app.command()(run)
+bench.app.command()(bench_walk.walk)
 app.add_typer(bench.app, name="bench")
 app.command()(demo)
 
 
 def main() -> None:
-    """Run the command line; an error that the user can mend is printed without a traceback and exits with 1."""
+    """Run the command line; an error that the user can mend goes to stderr without a traceback and exits with 1."""
     # Models and tokenizers come from files; a library must not ask a hub behind the user's back.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         app()
     except AssayError as error:
-        console.print(f"[red]error:[/red] {escape(str(error))}")
+        error_console.print(f"[red]error:[/red] {escape(str(error))}")
         sys.exit(1)

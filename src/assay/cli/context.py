@@ -12,6 +12,7 @@ from assay.records.errors import ConfigError, explain
 from assay.storage import Workspace
 
 console = Console(soft_wrap=True, highlight=False)
+error_console = Console(soft_wrap=True, highlight=False, stderr=True)
 
 WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="The project's directory.")]
 

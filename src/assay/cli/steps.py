@@ -1,4 +1,4 @@
-"""Steps: `assay reward`, `assay align` and `assay evaluate`: one stage of the walk at a time, on a workspace.
+"""Steps: `assay align` and `assay evaluate`: one stage of the walk at a time, on a workspace.
 
 The stages are imported inside the commands: torch takes seconds, and a roll-back or an audit must not wait for it.
 """
@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Column, Table
 
-from assay.cli.context import DEFAULT_WORKSPACE, WorkspaceOption, console, made, open_workspace
+from assay.cli.context import DEFAULT_WORKSPACE, WorkspaceOption, made
 from assay.cli.run import ResumeOption, set_values
 from assay.records.errors import InputError, explain
 from assay.records.judgement import Demonstration
 from assay.records.policy import PolicyVersion
-from assay.records.reward import RewardVersion
 from assay.storage import SplitName
 
 ModelOption = Annotated[
@@ -24,48 +22,13 @@ SeedOption = Annotated[int, typer.Option(help="Seed of everything random.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML with the keys of a recipe's `alignment`.")]
 
 
-def _set_option(section: str, example: str) -> typer.models.OptionInfo:
+def set_option(section: str, example: str) -> typer.models.OptionInfo:
+    """The repeatable `--set KEY=VALUE` of one section of a recipe."""
     return typer.Option("--set", help=f"A key of a recipe's `{section}`: --set {example} (repeatable).")
 
 
-RewardSetOption = Annotated[list[str] | None, _set_option("reward", "aggregation=wco")]
-AlignSetOption = Annotated[list[str] | None, _set_option("alignment", "dpo.beta=0.2")]
-EvaluationSetOption = Annotated[list[str] | None, _set_option("evaluation", "max_prompts=32")]
-
-reward = typer.Typer(no_args_is_help=True, help="Learn rewards from preferences.")
-
-
-@reward.command("train")
-def train(
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    settings: RewardSetOption = None,
-    model: ModelOption = None,
-    seed: SeedOption = 0,
-) -> None:
-    """Fit the proxy reward, and a watch panel where the watch split has enough data."""
-    from assay.cli.config import override
-    from assay.cli.stages.learn import train_rewards
-    from assay.cli.standing import open_walk, require
-    from assay.cli.walk import run_stage
-
-    section = override({}, set_values(settings))
-    with open_walk(workspace, model=model, seed=seed, reward=section) as walk:
-        require(walk, "preferences", SplitName.TRAIN.value, do="assay preferences fit")
-        record = run_stage(walk, "rewards", train_rewards, label="rewards")
-    made("reward", record.outputs["proxy"], next_command=f"assay align dpo -w {workspace}")
-
-
-@reward.command("show")
-def show(workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
-    """List the rewards with their held-out quality."""
-    whole = [Column(heading, no_wrap=True, min_width=12) for heading in ("id", "name")]
-    table = Table(*whole, "members", "pairs", "accuracy", "NLL", "ECE", "length correlation", padding=(0, 0))
-    for one in open_workspace(workspace).records.all(RewardVersion):
-        q = one.quality
-        numbers = (f"{q.accuracy:.2f}", f"{q.nll:.3f}", f"{q.ece:.3f}", f"{q.length_correlation:+.2f}")
-        table.add_row(one.short_id, one.name, str(one.members), str(one.training_pairs), *numbers)
-    console.print(table)
-
+AlignSetOption = Annotated[list[str] | None, set_option("alignment", "dpo.beta=0.2")]
+EvaluationSetOption = Annotated[list[str] | None, set_option("evaluation", "max_prompts=32")]
 
 align = typer.Typer(no_args_is_help=True, help="Tune a policy under the eyes of the monitors.")
 

@@ -24,7 +24,6 @@ from assay.records.run import StageRecord
 from assay.storage import Workspace
 from assay.storage.lock import run_lock
 
-
 STEPS = "steps"
 """Name under which stages are recorded that single commands ran; a whole walk may stand beside them."""
 
