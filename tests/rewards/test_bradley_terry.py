@@ -66,3 +66,63 @@ def test_no_pairs_and_broken_features_are_refused():
         fit_head(np.ones((2, 2)), pairs_of([], []), ridge=0.1, sum_to_zero=0.0)
     with pytest.raises(TrainingError, match="finite reward features"):
         fit_head(np.array([[np.nan], [1.0]]), pairs_of([0], [1]), ridge=0.1, sum_to_zero=0.0)
+
+
+def with_margin(seed, margin):
+    rng = np.random.default_rng(seed)
+    return Pairs(np.arange(6), np.arange(6, 12), rng.uniform(0.5, 1, 6), rng.uniform(0.1, 2, 6), margin)
+
+
+def test_the_gradient_with_margins_equals_finite_differences():
+    rng = np.random.default_rng(3)
+    x, pairs = rng.normal(size=(12, 4)), with_margin(3, rng.uniform(0, 2, 6))
+
+    def value(theta):
+        return loss_and_gradient(theta, x, pairs, ridge=0.1, sum_to_zero=0.05)[0]
+
+    def gradient(theta):
+        return loss_and_gradient(theta, x, pairs, ridge=0.1, sum_to_zero=0.05)[1]
+
+    assert check_grad(value, gradient, rng.normal(size=4)) < 1e-6
+
+
+def test_a_margin_is_asked_for_on_top_of_the_preference():
+    # At theta = 0 a certain pair with margin m costs log(1 + e^m), an even one log(1 + e^m) too.
+    x = np.ones((2, 1))
+    for probability in (1.0, 0.5):
+        pair = Pairs(np.array([0]), np.array([1]), np.array([probability]), np.ones(1), np.array([2.0]))
+        value, _ = loss_and_gradient(np.zeros(1), x, pair, ridge=0.0, sum_to_zero=0.0)
+        assert value == pytest.approx(np.log1p(np.exp(2)))
+
+
+def test_margins_of_zero_change_no_bit():
+    x = np.random.default_rng(4).normal(size=(12, 4))
+    plain, zero = with_margin(4, 0.0), with_margin(4, np.zeros(6))
+    np.testing.assert_array_equal(
+        fit_head(x, plain, ridge=0.1, sum_to_zero=0.01), fit_head(x, zero, ridge=0.1, sum_to_zero=0.01)
+    )
+
+
+def test_a_larger_margin_gives_a_larger_gap():
+    x = np.random.default_rng(5).normal(size=(12, 4))
+    gaps = []
+    for margin in (0.0, 1.0, 2.0):
+        pairs = with_margin(5, margin)._replace(probability=np.ones(6))
+        theta = fit_head(x, pairs, ridge=0.1, sum_to_zero=0.0)
+        gaps.append(np.mean((x[pairs.chosen] - x[pairs.rejected]) @ theta))
+    assert gaps[0] < gaps[1] < gaps[2]
+
+
+def test_a_bootstrap_takes_margins_along():
+    pairs = with_margin(6, np.arange(6.0))
+    np.testing.assert_array_equal(pairs.take(np.array([4, 4, 1])).margin, [4.0, 4.0, 1.0])
+    assert with_margin(6, 0.5).take(np.array([1])).margin == 0.5
+
+
+def test_few_steps_stop_before_the_minimum_and_can_go_on():
+    x, pairs = np.random.default_rng(7).normal(size=(12, 4)), with_margin(7, 0.0)
+    early = fit_head(x, pairs, ridge=0.01, sum_to_zero=0.0, steps=2)
+    whole = fit_head(x, pairs, ridge=0.01, sum_to_zero=0.0)
+    resumed = fit_head(x, pairs, ridge=0.01, sum_to_zero=0.0, start=early)
+    assert np.abs(early - whole).max() > 1e-2
+    np.testing.assert_allclose(resumed, whole, atol=1e-3)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from assay.rewards.aggregation import aggregate, entropic
+from assay.records.errors import ConfigError
+from assay.rewards.aggregation import aggregate, average_weights, entropic
 
 MEMBERS = np.array([[1.0, 3.0], [0.0, 0.0]])
 
@@ -40,3 +41,16 @@ def test_entropic_has_the_other_choices_as_limits():
 def test_an_unknown_name_is_refused():
     with pytest.raises(KeyError):
         aggregate(MEMBERS, "median")
+
+
+def test_warm_is_the_reward_of_the_mean_weights():
+    rng = np.random.default_rng(0)
+    x, thetas = rng.normal(size=(7, 4)), rng.normal(size=(3, 4))
+    scales = np.array([0.5, 1.0, 3.0])
+    members = x @ thetas.T / scales
+    np.testing.assert_allclose(aggregate(members, "warm", scales=scales), x @ average_weights(thetas) / scales.mean())
+
+
+def test_warm_without_a_shared_view_is_refused():
+    with pytest.raises(ConfigError, match="members that share one view"):
+        aggregate(MEMBERS, "warm")

@@ -7,7 +7,9 @@ from assay.records.conversation import user_prompt
 from assay.records.errors import StorageError, TrainingError
 from assay.records.preference import Preference
 from assay.rewards import RewardEnsemble, RewardSettings, read_features, train_reward
+from assay.rewards.debias.settings import AugmentationSettings, DebiasSettings, SmoothingSettings
 from assay.rewards.features import surface_features
+from assay.rewards.settings import OutlierSettings, ShapingSettings
 
 WORDS = ["sky", "blue", "light", "water", "sleep", "walk", "friend", "capital", "France", "city"]
 
@@ -116,6 +118,10 @@ def test_unknown_names_are_refused_by_the_settings():
         RewardSettings(feature_maps=("nonsense",))
     with pytest.raises(ValueError, match="expected one of"):
         RewardSettings(aggregation="median")
+    with pytest.raises(ValueError, match="expected names among"):
+        RewardSettings(debias=DebiasSettings(surface=("charm",)))
+    with pytest.raises(ValueError, match="one feature map, repeated"):
+        RewardSettings(aggregation="warm")
 
 
 def test_surface_counts_words_lines_and_marks():
@@ -123,3 +129,114 @@ def test_surface_counts_words_lines_and_marks():
     assert np.expm1(found[0]) == pytest.approx(6)
     assert found[1] == 1.0
     assert [round(float(np.expm1(v))) for v in found[2:6]] == [3, 2, 1, 1]
+
+
+PLAIN = RewardSettings(directions=8, feature_maps=("mean-low", "last-high"))
+
+
+def reward_and_length(trained, lm, now):
+    rows = list(dict.fromkeys((p.prompt, t) for p in preferences_for_length(now) for t in (p.chosen, p.rejected)))
+    features = read_features(lm, [r[0] for r in rows], [r[1] for r in rows], layers=trained.ensemble.layers)
+    return trained.ensemble.unshaped().score(features).reward, features.surface[:, 0]
+
+
+def fitted(lm, now, **changes):
+    return train_reward(lm, preferences_for_length(now), PLAIN.model_copy(update=changes), seed=1)
+
+
+@pytest.mark.parametrize(
+    ("debias", "left"),
+    [
+        (DebiasSettings(removal="residualise"), 0.1),
+        (DebiasSettings(removal="decorrelate"), 0.1),
+        (DebiasSettings(length_span=0.5), 0.1),
+        (DebiasSettings(head="odin", odin_correlation=10.0), 0.2),  # its push away from length has to beat the labels
+        (DebiasSettings(head="nuisance", removal="residualise", length_span=0.5), 0.1),
+    ],
+)
+def test_a_reward_learnt_from_length_alone_loses_it_by_each_choice(tiny_lm, now, debias, left):
+    before = np.corrcoef(*reward_and_length(fitted(tiny_lm, now), tiny_lm, now))[0, 1]
+    after = np.corrcoef(*reward_and_length(fitted(tiny_lm, now, debias=debias), tiny_lm, now))[0, 1]
+    assert before > 0.6
+    assert abs(after) < left
+
+
+def test_the_surface_as_a_regressor_takes_over_what_it_explains(tiny_lm, now):
+    surface = {"feature_maps": ("mean-low+surface",)}
+    plain = fitted(tiny_lm, now, **surface).ensemble.members[0].theta
+    free = fitted(tiny_lm, now, **surface, debias=DebiasSettings(head="nuisance")).ensemble.members[0].theta
+    assert abs(free[8]) < 0.2 * abs(plain[8])  # the column of log words, behind eight directions
+
+
+def test_members_stay_centred_and_scaled_on_the_reference_under_every_choice(tiny_lm, now):
+    debias = DebiasSettings(head="nuisance", removal="residualise", length_span=0.5)
+    trained = fitted(tiny_lm, now, debias=debias)
+    rows = list(dict.fromkeys((p.prompt, t) for p in preferences_for_length(now) for t in (p.chosen, p.rejected)))
+    features = read_features(tiny_lm, [r[0] for r in rows], [r[1] for r in rows], layers=trained.ensemble.layers)
+    members = trained.ensemble.score(features).members
+    np.testing.assert_allclose(members.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(members.std(0), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "debias",
+    [
+        DebiasSettings(augmentation=AugmentationSettings(contrasts=2, ties=1)),
+        DebiasSettings(smoothing=SmoothingSettings(rate=0.3)),
+        DebiasSettings(labels="hard", margin_scale=0.5),
+        DebiasSettings(augmentation=AugmentationSettings(ties=1), margin_scale=0.5),
+    ],
+)
+def test_choices_about_labels_change_the_fit_and_only_the_fit(tiny_lm, now, debias):
+    plain, changed = fitted(tiny_lm, now), fitted(tiny_lm, now, debias=debias)
+    for one, other in zip(plain.ensemble.members, changed.ensemble.members, strict=True):
+        np.testing.assert_array_equal(one.view.apply(_some(tiny_lm)), other.view.apply(_some(tiny_lm)))
+        assert not np.allclose(one.theta, other.theta)
+    assert changed.calibration_prompts == plain.calibration_prompts
+    assert changed.fitted_pairs == plain.fitted_pairs == 36
+    assert changed.quality.accuracy > 0.7
+
+
+def _some(lm):
+    return read_features(lm, [user_prompt("Why?")] * 2, ["One.", "Two words."], layers=(1, 2))
+
+
+@pytest.mark.parametrize(("space", "odd"), [("states", "9" * 50), ("latent", "")])
+def test_a_completion_unlike_the_reference_is_charged(tiny_lm, now, space, odd):
+    outliers = OutlierSettings(weight=1.0, space=space, shrinkage=0.1)
+    charged, free = fitted(tiny_lm, now, outliers=outliers), fitted(tiny_lm, now)
+    features = read_features(tiny_lm, [user_prompt("Why?")], [odd], layers=free.ensemble.layers)
+    lost = free.ensemble.score(features).reward - charged.ensemble.score(features).reward
+    np.testing.assert_allclose(lost, charged.ensemble.outliers.penalty(features))
+    assert lost[0] > 0.5
+
+
+def test_demonstrations_move_the_anchor_and_judged_completions_are_not_read_twice(tiny_lm, now, monkeypatch):
+    preferences = preferences_for_length(now)
+    judged = [(p.prompt, text) for p in preferences for text in (p.chosen, p.rejected)]
+    shown = [(user_prompt(f"Say {word}."), f"{word} it is, my friend, and nothing else.") for word in WORDS]
+    read, real = [], read_features
+    monkeypatch.setattr(
+        "assay.rewards.training.read_features", lambda lm, p, c, **k: read.append(len(c)) or real(lm, p, c, **k)
+    )
+    anchored = train_reward(tiny_lm, preferences, PLAIN, seed=1, reference=[*judged, *shown])
+    assert read == [len(set(judged)), len(shown)]
+    features = real(tiny_lm, *zip(*judged, *shown, strict=True), layers=anchored.ensemble.layers)
+    np.testing.assert_allclose(anchored.ensemble.score(features).members.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(anchored.ensemble.score(features).members.std(0), 1, atol=1e-5)
+
+
+def test_a_shaped_reward_is_calibrated_before_shaping_and_saved_with_it(tiny_lm, now, tmp_path):
+    plain, shaped = fitted(tiny_lm, now), fitted(tiny_lm, now, shaping=ShapingSettings(name="par"))
+    assert shaped.quality == plain.quality
+    shaped.ensemble.save(tmp_path)
+    reward = RewardEnsemble.open(tmp_path).score(_some(tiny_lm)).reward
+    np.testing.assert_array_equal(reward, shaped.ensemble.score(_some(tiny_lm)).reward)
+    assert ((reward > 0) & (reward < 1)).all()
+
+
+def test_warm_members_share_one_view(tiny_lm, now):
+    trained = fitted(tiny_lm, now, feature_maps=("mean-low+surface",) * 3, aggregation="warm")
+    average = trained.ensemble.weight_average()
+    np.testing.assert_allclose(trained.ensemble.score(_some(tiny_lm)).reward, average.score(_some(tiny_lm)))
+    assert trained.quality.accuracy > 0.9

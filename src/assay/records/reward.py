@@ -15,8 +15,37 @@ class ReliabilityBin(Value):
     count: int
 
 
+class MarginBin(Value):
+    """Held-out pairs on which people were sure to an extent: `probability` from `low` to below `high` (1 included).
+
+    `accuracy` is None where all pairs of the bin are even.
+    """
+
+    low: float
+    high: float
+    count: int
+    accuracy: float | None
+    nll: float
+
+
+class SpreadBin(Value):
+    """Held-out pairs on which the members' margins spread alike: mean s.d., mean error, coverage, pairs.
+
+    The error is |predicted - people's probability|; a pair is covered when the members' margin, mean plus and minus two
+    s.d., does not leave out the side that people chose.
+    """
+
+    spread: float
+    error: float
+    covered: float
+    count: int
+
+
 class RewardQuality(Value):
-    """Held-out quality of a reward: accuracy, NLL in nats, ECE, before and after temperature scaling."""
+    """Held-out quality of a reward: accuracy, NLL in nats, ECE, before and after calibration.
+
+    Fields that may be None are missing from rewards that were stored before they were measured.
+    """
 
     pairs: int
     accuracy: float
@@ -27,6 +56,15 @@ class RewardQuality(Value):
     reliability: tuple[ReliabilityBin, ...]
     length_correlation: float
     """Pearson correlation of the reward with the number of completion characters on held-out completions."""
+    brier: float | None = None
+    """Mean squared distance of the calibrated probability to people's, in both orders of each pair."""
+    by_margin: tuple[MarginBin, ...] | None = None
+    by_spread: tuple[SpreadBin, ...] | None = None
+    """Fifths of the pairs by the members' spread, least first."""
+    spread_rank_correlation: float | None = None
+    """Spearman correlation of spread and error; above 0 the members disagree more where the reward is wrong."""
+    calibration: str | None = None
+    """How margins became probabilities: temperature or isotonic; None is temperature."""
 
 
 class RewardVersion(Record):
@@ -46,3 +84,7 @@ class RewardVersion(Record):
     training_pairs: int
     provenance: Provenance
     notes: tuple[str, ...] = ()
+    calibration_prompts: tuple[str, ...] | None = None
+    """Identities of the prompts that were held out of the fit, for calibration and quality."""
+    calibrated_from: str | None = None
+    """The reward of which this is a new calibration."""

@@ -6,14 +6,19 @@ Members are scaled alike beforehand (mean 0, s.d. 1 on reference completions), e
     wco       min_i r_i                        worst-case optimisation, Coste et al. 2023 (arXiv 2310.02743)
     uwo       mean - lambda var                uncertainty-weighted, lambda 0.5 (their best-of-n value)
     entropic  -b log mean exp(-r_i / b)        KL-robust; b to infinity is mean, b to 0 is wco; b = 1
+    warm      the reward of the mean weights   Rame et al. 2024 (arXiv 2401.12187); members must share one view
 
-None of them helps where all members share an error.
+`warm` needs the members' scales: heads on one view are linear, so the reward of their mean weights is the mean of their
+rewards before they were scaled, and one head then does for all (`RewardEnsemble.weight_average`). None of these helps
+where all members share an error.
 """
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 from scipy.special import logsumexp
+
+from assay.records.errors import ConfigError, explain
 
 UWO_LAMBDA = 0.5
 ENTROPIC_B = 1.0
@@ -39,6 +44,27 @@ AGGREGATIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
 """The named choices; `single` is the first member alone, what one has without an ensemble."""
 
 
-def aggregate(members: np.ndarray, name: str) -> np.ndarray:
-    """One reward [n] of member rewards [n, k] by a named choice. Raises KeyError for an unknown name."""
-    return AGGREGATIONS[name](members)
+WARM = "warm"
+AGGREGATION_NAMES = (*AGGREGATIONS, WARM)
+"""Every choice, with the one that needs more than the members' rewards."""
+
+
+def aggregate(members: np.ndarray, name: str, *, scales: np.ndarray | None = None) -> np.ndarray:
+    """One reward [n] of member rewards [n, k] by a named choice. Raises KeyError for an unknown name.
+
+    `warm` is the mean weighted by the members' `scales` [k], the s.d. that each was divided by; without them it raises
+    ConfigError.
+    """
+    if name != WARM:
+        return AGGREGATIONS[name](members)
+    if scales is None:
+        do = "give all members one feature map, or choose another aggregation"
+        raise ConfigError(
+            explain(expected="members that share one view, to average their weights", got="others", do=do)
+        )
+    return np.asarray(members @ scales / scales.sum())
+
+
+def average_weights(thetas: np.ndarray) -> np.ndarray:
+    """The mean weights [d] of heads [k, d] on the same features: `warm` on plain arrays."""
+    return np.asarray(thetas.mean(0))

@@ -1,10 +1,12 @@
 """Bradley-Terry head: one linear reward fitted to soft, weighted preferences.
 
-    minimise  sum_i w_i [ -p_i log s(d_i) - (1 - p_i) log(1 - s(d_i)) ] / sum_i w_i
+    minimise  sum_i w_i [ -p_i log s(d_i - m_i) - (1 - p_i) log s(-d_i - m_i) ] / sum_i w_i
               + ridge/2 |theta|^2 + eta mean_i (r+_i + r-_i)^2,     d_i = r+_i - r-_i,  r = x theta
 
-Bradley & Terry 1952; the last term is the sum-to-zero term of Eisenstein et al. 2023 (arXiv 2312.09244, section 2):
-without it members differ by a constant a prompt and a minimum over them means nothing. Convex; solved by L-BFGS.
+Bradley & Terry 1952. `m_i >= 0` is the margin by which the better one has to win (Touvron et al. 2023, arXiv
+2307.09288, section 3.2.2), written so that swapping a pair changes nothing; 0 is the plain model. The last term is the
+sum-to-zero term of Eisenstein et al. 2023 (arXiv 2312.09244, section 2): without it members differ by a constant a
+prompt and a minimum over them means nothing. Convex; solved by L-BFGS.
 """
 
 from typing import NamedTuple
@@ -15,18 +17,25 @@ from scipy.special import expit
 
 from assay.records.errors import TrainingError, explain
 
+MAX_STEPS = 500
+
 
 class Pairs(NamedTuple):
-    """Rows of a completion table: `chosen` and `rejected` [pairs] row numbers, `probability` and `weight` [pairs]."""
+    """Rows of a completion table: `chosen` and `rejected` [pairs] row numbers, `probability` and `weight` [pairs].
+
+    `margin` [pairs], or one number for all, is in logits and at least 0.
+    """
 
     chosen: np.ndarray
     rejected: np.ndarray
     probability: np.ndarray
     weight: np.ndarray
+    margin: np.ndarray | float = 0.0
 
     def take(self, rows: np.ndarray) -> "Pairs":
         """The pairs with these numbers; a number may repeat, as in a bootstrap."""
-        return Pairs(self.chosen[rows], self.rejected[rows], self.probability[rows], self.weight[rows])
+        margin = self.margin[rows] if isinstance(self.margin, np.ndarray) else self.margin
+        return Pairs(self.chosen[rows], self.rejected[rows], self.probability[rows], self.weight[rows], margin)
 
 
 def loss_and_gradient(
@@ -37,26 +46,45 @@ def loss_and_gradient(
     total = x[pairs.chosen] + x[pairs.rejected]
     weight = pairs.weight / pairs.weight.sum()
     d, s = difference @ theta, total @ theta
-    nll = weight @ (pairs.probability * np.logaddexp(0, -d) + (1 - pairs.probability) * np.logaddexp(0, d))
+    p, m = pairs.probability, pairs.margin
+    nll = weight @ (p * np.logaddexp(0, m - d) + (1 - p) * np.logaddexp(0, m + d))
     value = nll + ridge / 2 * theta @ theta + sum_to_zero * np.mean(s**2)
-    gradient = difference.T @ (weight * (expit(d) - pairs.probability)) + ridge * theta
+    plain = expit(d)
+    slope = (plain - p) + p * (expit(d - m) - plain) + (1 - p) * (expit(d + m) - plain)
+    gradient = difference.T @ (weight * slope) + ridge * theta
     gradient += 2 * sum_to_zero * total.T @ s / len(s)
     return float(value), gradient
 
 
-def fit_head(x: np.ndarray, pairs: Pairs, *, ridge: float, sum_to_zero: float) -> np.ndarray:
-    """The minimising theta [d]. Raises TrainingError for no pairs, or values that are not finite."""
+def fit_head(
+    x: np.ndarray,
+    pairs: Pairs,
+    *,
+    ridge: float,
+    sum_to_zero: float,
+    start: np.ndarray | None = None,
+    steps: int = MAX_STEPS,
+) -> np.ndarray:
+    """The minimising theta [d], or where `steps` from `start` (default zero) come before it.
+
+    Raises TrainingError for no pairs, or values that are not finite.
+    """
+    check_fit(x, pairs)
+    solved = minimize(  # type: ignore[call-overload]  # the stubs do not know jac=True with a pair
+        lambda theta: loss_and_gradient(theta, x, pairs, ridge=ridge, sum_to_zero=sum_to_zero),
+        np.zeros(x.shape[1]) if start is None else start,
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": steps},
+    )
+    return np.asarray(solved.x)
+
+
+def check_fit(x: np.ndarray, pairs: Pairs) -> None:
+    """Raise TrainingError where there is nothing to fit on: no pairs, or features that are not finite."""
     if len(pairs.chosen) == 0:
         do = "collect judgements that prefer one completion over another"
         raise TrainingError(explain(expected="at least one preference to fit a reward on", got="none", do=do))
     if not np.isfinite(x).all():
         do = "check the backbone's weights; a half-loaded model gives such states"
         raise TrainingError(explain(expected="finite reward features", got="NaN or infinity", do=do))
-    solved = minimize(  # type: ignore[call-overload]  # the stubs do not know jac=True with a pair
-        lambda theta: loss_and_gradient(theta, x, pairs, ridge=ridge, sum_to_zero=sum_to_zero),
-        np.zeros(x.shape[1]),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": 500},
-    )
-    return np.asarray(solved.x)

@@ -1,73 +1,49 @@
 """Training: fits a reward ensemble to preferences and reports what it is worth on pairs it has not seen.
 
 Pairs are split by prompt into a fitting fold and a calibration fold; each member sees a bootstrap of the fitting fold
-(whole prompts are drawn, pairs of one prompt are not independent) through its own feature map.
+(whole prompts are drawn, pairs of one prompt are not independent) through its own feature map. De-biasing (`debias`),
+the price of lying outside the reference (`outliers`) and shaping (`shaping`) are choices, all off by default.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import Field, field_validator
 
 from assay.lm import LanguageModel
 from assay.records.conversation import Prompt
 from assay.records.errors import TrainingError, explain
 from assay.records.preference import Preference
-from assay.records.record import Value
 from assay.records.reward import RewardQuality
-from assay.rewards.aggregation import AGGREGATIONS
-from assay.rewards.bradley_terry import Pairs, fit_head
-from assay.rewards.calibration import fit_temperature, quality_report
-from assay.rewards.ensemble import Member, RewardEnsemble
-from assay.rewards.feature_maps import FEATURE_MAPS, fit_map, is_map
+from assay.rewards.bradley_terry import Pairs
+from assay.rewards.calibration import MemberMargins, fit_temperature, quality_report
+from assay.rewards.debias.augmentation import augment
+from assay.rewards.debias.bottleneck import fit_bottleneck
+from assay.rewards.debias.fitting import SurfaceView, fit_debiased_head
+from assay.rewards.debias.loess import fit_loess
+from assay.rewards.debias.settings import DebiasSettings
+from assay.rewards.debias.smoothing import harden
+from assay.rewards.ensemble import LENGTH, Member, RewardEnsemble, Surface, surface_columns
+from assay.rewards.feature_maps import Basis, Block, FittedMap, fit_map
 from assay.rewards.features import Features, read_features
-from assay.rewards.outliers import fit_outliers
-
-
-class RewardSettings(Value):
-    """Settings of a reward ensemble."""
-
-    feature_maps: tuple[str, ...] = ("mean-low+surface", "last-low", "mean-high", "last-high", "mean-last+surface")
-    """One feature map a member; their number is the number of members. `+surface` adds the text's surface (length,
-    lists, marks): members with and without it disagree where only the surface speaks for a completion."""
-    layers: tuple[float, float] = (0.3, 0.5)
-    """Depth of the lower and higher layer whose states are read, as shares of the backbone's depth."""
-    directions: int = Field(default=24, ge=1)
-    """Principal directions that each block of states keeps."""
-    ridge: float = Field(default=0.02, gt=0)
-    """Ridge penalty of each head."""
-    sum_to_zero: float = Field(default=0.01, ge=0)
-    """Weight of the sum-to-zero term."""
-    aggregation: str = "uwo"
-    """How members become one reward: single, mean, wco, uwo or entropic."""
-    calibration_share: float = Field(default=0.25, gt=0, lt=1)
-    """Share of prompts held out of the fit for temperature and quality."""
-
-    @field_validator("feature_maps")
-    @classmethod
-    def _maps_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = sorted(name for name in value if not is_map(name))
-        if unknown or not value:
-            raise ValueError(f"expected names among {sorted(FEATURE_MAPS)}, or with +surface; got {unknown or 'none'}")
-        return value
-
-    @field_validator("aggregation")
-    @classmethod
-    def _aggregation_exists(cls, value: str) -> str:
-        if value not in AGGREGATIONS:
-            raise ValueError(f"expected one of {sorted(AGGREGATIONS)}; got {value!r}")
-        return value
+from assay.rewards.outliers import LATENT_VIEW, OutlierModel, fit_latent_outliers, fit_outliers
+from assay.rewards.settings import RewardSettings, ShapingSettings
+from assay.rewards.shaping import Shaping, spread_rows
 
 
 class TrainedReward(NamedTuple):
-    """A fitted ensemble, its held-out quality, each member's held-out accuracy, and how many pairs fitted it."""
+    """A fitted ensemble, its held-out quality, each member's held-out accuracy, and how many pairs fitted it.
+
+    `calibration_prompts` are the identities of the prompts that were held out of the fit.
+    """
 
     ensemble: RewardEnsemble
     quality: RewardQuality
     member_accuracy: tuple[float, ...]
     fitted_pairs: int
+    calibration_prompts: tuple[str, ...]
 
 
 class _Table(NamedTuple):
@@ -75,6 +51,15 @@ class _Table(NamedTuple):
     completions: list[str]
     pairs: Pairs
     group: np.ndarray
+
+
+class _Fold(NamedTuple):
+    """What members are fitted on: features of all rows, pairs of rows, each pair's prompt; what maps are fitted on."""
+
+    features: Features
+    pairs: Pairs
+    group: np.ndarray
+    seen: Features
 
 
 def train_reward(
@@ -87,9 +72,11 @@ def train_reward(
     cache: Path | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> TrainedReward:
-    """Fit an ensemble on preferences. `reference` completions (default: those judged) set scale and outlier model.
+    """Fit an ensemble on preferences.
 
-    Raises TrainingError when there are fewer than eight preferences or fewer than four prompts.
+    `reference` completions (default: those judged), such as demonstrations and the reference policy's samples, set the
+    scale, the outlier model, and what counts as going along with the surface. Raises TrainingError when there are fewer
+    than eight preferences or fewer than four prompts.
     """
     table = _tabulate(preferences)
     groups = np.unique(table.group)
@@ -99,57 +86,150 @@ def train_reward(
         raise TrainingError(explain(expected="at least 8 preferences on 4 prompts", got=got, do=do))
     depth = lm.causal.config.num_hidden_layers
     layers = tuple(max(1, min(depth, round(share * depth))) for share in settings.layers)
-    features = read_features(lm, table.prompts, table.completions, layers=layers, cache=cache, progress=progress)
-    anchor = features
-    if reference:
-        prompts, texts = zip(*reference, strict=True)
-        anchor = read_features(lm, prompts, texts, layers=layers, cache=cache)
+    read = partial(read_features, lm, layers=layers, cache=cache)
+    features = read(table.prompts, table.completions, progress=progress)
+    anchor = _anchor(table, features, reference, read) if reference else features
     rng = np.random.default_rng(seed)
     held_out = rng.permutation(groups)[: max(1, round(settings.calibration_share * len(groups)))]
     is_fitted = ~np.isin(table.group, held_out)
     fitted, calibration = table.pairs.take(np.flatnonzero(is_fitted)), table.pairs.take(np.flatnonzero(~is_fitted))
     seen = features.take(np.unique(np.concatenate([fitted.chosen, fitted.rejected])))
+    fold = _Fold(features, _labelled(fitted, settings.debias), table.group[is_fitted], seen)
+    extra_rng, latent_rng = rng.spawn(2)
+    fold = _augmented(fold, table, settings.debias, read, extra_rng)
+    known: dict[Block, Basis] = {}
     members = tuple(
-        _fit_member(name, features, seen, anchor, fitted, table.group[is_fitted], settings, rng)
+        _fit_member(fit_map(name, seen, directions=settings.directions, known=known), fold, anchor, settings, rng)
         for name in settings.feature_maps
     )
-    ensemble = RewardEnsemble(members, settings.aggregation, 1.0, fit_outliers(anchor), layers)
-    return _calibrated(ensemble, features, calibration, table.completions, fitted_pairs=int(is_fitted.sum()))
+    outliers = _fit_outliers(fold, anchor, settings, latent_rng)
+    ensemble = RewardEnsemble(members, settings.aggregation, 1.0, outliers, layers, settings.outliers.weight)
+    prompts = tuple(sorted({p.prompt_id for p, is_in in zip(preferences, is_fitted, strict=True) if not is_in}))
+    trained = _calibrated(ensemble, features, calibration, table.completions)
+    return trained._replace(
+        ensemble=_shaped(trained.ensemble, anchor, settings.shaping),
+        fitted_pairs=int(is_fitted.sum()),
+        calibration_prompts=prompts,
+    )
+
+
+def _anchor(
+    table: _Table, features: Features, reference: Sequence[tuple[Prompt, str]], read: Callable[..., Features]
+) -> Features:
+    """Features of the reference completions; those that were judged too are not read again."""
+    known = {pair: i for i, pair in enumerate(zip(table.prompts, table.completions, strict=True))}
+    new = [pair for pair in dict.fromkeys(reference) if pair not in known]
+    every = features if not new else _stacked(features, read(*zip(*new, strict=True)))
+    known |= {pair: len(known) + i for i, pair in enumerate(new)}
+    return every.take([known[pair] for pair in reference])
+
+
+def _stacked(one: Features, other: Features) -> Features:
+    return Features(*(np.concatenate(both) for both in zip(one, other, strict=True)))
+
+
+def _labelled(pairs: Pairs, settings: DebiasSettings) -> Pairs:
+    """The pairs with the labels and margins that settings ask for; `_tabulate` left the margins in logits."""
+    margin = settings.margin_scale * pairs.margin if settings.margin_scale > 0 else 0.0
+    return (harden(pairs) if settings.labels == "hard" else pairs)._replace(margin=margin)
+
+
+def _augmented(
+    fold: _Fold, table: _Table, settings: DebiasSettings, read: Callable[..., Features], rng: np.random.Generator
+) -> _Fold:
+    """The fold with other prompts' completions under its prompts, where settings ask for any."""
+    asked = settings.augmentation
+    if asked.contrasts + asked.ties == 0:
+        return fold
+    rows = len(table.completions)
+    new = augment(fold.pairs, fold.group, rows=rows, contrasts=asked.contrasts, ties=asked.ties, rng=rng)
+    prompts = [table.prompts[i] for i in new.prompt_row]
+    more = read(prompts, [table.completions[i] for i in new.completion_row])
+    old = fold.pairs._replace(margin=np.broadcast_to(fold.pairs.margin, len(fold.group)))
+    added = new.pairs._replace(margin=np.zeros(len(new.source)))
+    pairs = Pairs(*(np.concatenate(both) for both in zip(old, added, strict=True)))
+    group = np.concatenate([fold.group, fold.group[new.source]])
+    return _Fold(_stacked(fold.features, more), pairs, group, fold.seen)
 
 
 def _fit_member(
-    name: str,
-    features: Features,
-    seen: Features,
-    anchor: Features,
-    pairs: Pairs,
-    group: np.ndarray,
-    settings: RewardSettings,
-    rng: np.random.Generator,
+    view: FittedMap, fold: _Fold, anchor: Features, settings: RewardSettings, rng: np.random.Generator
 ) -> Member:
-    view = fit_map(name, seen, directions=settings.directions)
-    groups = np.unique(group)
-    rows = [np.flatnonzero(group == g) for g in rng.choice(groups, size=len(groups))]
-    sample = pairs.take(np.concatenate(rows))
-    theta = fit_head(view.apply(features), sample, ridge=settings.ridge, sum_to_zero=settings.sum_to_zero)
-    raw = view.apply(anchor) @ theta
-    return Member(view, theta, float(raw.mean()), float(raw.std()) or 1.0)
+    groups = np.unique(fold.group)
+    rows = [np.flatnonzero(fold.group == g) for g in rng.choice(groups, size=len(groups))]
+    columns = settings.debias.surface
+
+    def side(features: Features) -> SurfaceView:
+        return SurfaceView(view.apply(features), surface_columns(features, columns), features.surface[:, LENGTH])
+
+    head = fit_debiased_head(
+        side(fold.features),
+        fold.pairs.take(np.concatenate(rows)),
+        side(anchor),
+        settings.debias,
+        ridge=settings.ridge,
+        sum_to_zero=settings.sum_to_zero,
+    )
+    surface = None if head.residualiser is None else Surface(columns, head.residualiser)
+    member = Member(view, head.theta, 0.0, 1.0, surface)
+    if settings.debias.length_span > 0:
+        span, lengths = settings.debias.length_span, anchor.surface[:, LENGTH]
+        member = member._replace(curve=fit_loess(member.raw(anchor), lengths, span=span))
+    raw = member.raw(anchor)
+    return member._replace(shift=float(raw.mean()), scale=float(raw.std()) or 1.0)
+
+
+def _fit_outliers(fold: _Fold, anchor: Features, settings: RewardSettings, rng: np.random.Generator) -> OutlierModel:
+    asked = settings.outliers
+    if asked.space == "states":
+        return fit_outliers(anchor, directions=asked.directions, quantile=asked.quantile, shrinkage=asked.shrinkage)
+    view = fit_map(LATENT_VIEW, fold.seen, directions=settings.directions)
+    bottleneck = fit_bottleneck(
+        view.apply(fold.features),
+        fold.pairs,
+        latent=asked.latent,
+        heads=len(settings.feature_maps),
+        beta=asked.beta,
+        rng=rng,
+    )
+    return fit_latent_outliers(
+        anchor,
+        view,
+        bottleneck.encoder,
+        directions=asked.directions,
+        quantile=asked.quantile,
+        shrinkage=asked.shrinkage,
+    )
+
+
+def _shaped(ensemble: RewardEnsemble, anchor: Features, settings: ShapingSettings) -> RewardEnsemble:
+    if settings.name == "none":
+        return ensemble
+    scores = ensemble.score(anchor)
+    rows = spread_rows(scores.reward, settings.references)
+    shaping = Shaping(settings.name, settings.slope, settings.limit)
+    return ensemble._replace(shaping=shaping, anchor=scores.members[rows])
 
 
 def _calibrated(
-    ensemble: RewardEnsemble, features: Features, pairs: Pairs, completions: Sequence[str], *, fitted_pairs: int
+    ensemble: RewardEnsemble, features: Features, pairs: Pairs, completions: Sequence[str]
 ) -> TrainedReward:
     scores = ensemble.score(features)
     margins = scores.reward[pairs.chosen] - scores.reward[pairs.rejected]
-    by_member = scores.members[pairs.chosen] > scores.members[pairs.rejected]
+    apart = scores.members[pairs.chosen] - scores.members[pairs.rejected]
     temperature = fit_temperature(margins, pairs.probability)
     rows = np.unique(np.concatenate([pairs.chosen, pairs.rejected]))
     lengths = np.array([len(completions[i]) for i in rows], dtype=np.float64)
     quality = quality_report(
-        margins, pairs.probability, temperature=temperature, rewards=scores.reward[rows], lengths=lengths
+        margins,
+        pairs.probability,
+        temperature=temperature,
+        rewards=scores.reward[rows],
+        lengths=lengths,
+        members=MemberMargins(apart.mean(1), apart.std(1)),
     )
-    accuracy = tuple(float(a) for a in by_member.mean(0))
-    return TrainedReward(ensemble._replace(temperature=temperature), quality, accuracy, fitted_pairs)
+    accuracy = tuple(float(a) for a in (apart > 0).mean(0))
+    return TrainedReward(ensemble._replace(temperature=temperature), quality, accuracy, 0, ())
 
 
 def _tabulate(preferences: Sequence[Preference]) -> _Table:
@@ -167,9 +247,12 @@ def _tabulate(preferences: Sequence[Preference]) -> _Table:
             completions.append(completion)
         return rows[key]
 
-    chosen = np.array([row(p, p.chosen) for p in preferences], dtype=int)
-    rejected = np.array([row(p, p.rejected) for p in preferences], dtype=int)
-    probability = np.array([p.probability for p in preferences])
-    weight = np.array([p.weight for p in preferences])
+    pairs = Pairs(
+        chosen=np.array([row(p, p.chosen) for p in preferences], dtype=int),
+        rejected=np.array([row(p, p.rejected) for p in preferences], dtype=int),
+        probability=np.array([p.probability for p in preferences]),
+        weight=np.array([p.weight for p in preferences]),
+        margin=np.array([p.margin for p in preferences]),
+    )
     group = np.array([groups.setdefault(p.prompt_id, len(groups)) for p in preferences], dtype=int)
-    return _Table(prompts, completions, Pairs(chosen, rejected, probability, weight), group)
+    return _Table(prompts, completions, pairs, group)
