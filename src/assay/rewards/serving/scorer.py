@@ -1,0 +1,103 @@
+"""Scorer: a stored reward made ready for other trainers. Takes pairs, yields rewards with all that is known of them.
+
+What training may optimise stands on the training side of the firewall: a held-out rater is refused, and so is a watch
+panel, which only ever stops a run. Spread and outlier flag are told beside the reward and never mixed into it here:
+what the reward is made of was settled when it was trained.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from threading import Lock
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit
+
+from assay.lm import LanguageModel, encode_pair, load
+from assay.records.conversation import last_user_text
+from assay.records.errors import FirewallError, InputError, ModelError, explain
+from assay.records.policy import PolicyVersion
+from assay.records.reward import RewardVersion
+from assay.rewards.ensemble import RewardEnsemble
+from assay.rewards.features import read_features
+from assay.rewards.serving.exchange import Pair
+from assay.storage import Workspace
+from assay.storage.firewall import Registration
+
+WATCH_PANEL = "watch-panel"
+
+
+class Scored(NamedTuple):
+    """Scores of n pairs: `reward` as trained, `members` [n, k] with their `mean` and s.d. `spread`, `is_outlier`.
+
+    `probability` is the calibrated chance that people prefer the completion to one whose reward, before any shaping, is
+    0: about the average reference completion. Every field but `members` is [n].
+    """
+
+    reward: np.ndarray
+    probability: np.ndarray
+    mean: np.ndarray
+    spread: np.ndarray
+    is_outlier: np.ndarray
+    members: np.ndarray
+
+
+class RewardScorer:
+    """An ensemble, with the aggregation, shaping and calibration it was trained with, and the model that reads for it.
+
+    One thread at a time scores, the others wait.
+    """
+
+    def __init__(self, ensemble: RewardEnsemble, lm: LanguageModel, *, name: str = "reward") -> None:
+        self.ensemble, self.lm, self.name = ensemble, lm, name
+        self._lock = Lock()
+
+    def score(self, pairs: Sequence[Pair]) -> Scored:
+        """Scores of all pairs. Raises InputError that lists every pair longer than the model's context."""
+        prompts, completions = [pair.prompt for pair in pairs], [pair.completion for pair in pairs]
+        with self._lock:  # neither the tokenizer nor the hooks on the model's layers bear two threads at once
+            self._require_context(pairs)
+            features = read_features(self.lm, prompts, completions, layers=self.ensemble.layers)
+        scores = self.ensemble.score(features)
+        unshaped = self.ensemble.unshaped().score(features).reward
+        return Scored(
+            reward=scores.reward,
+            probability=np.asarray(expit(self.ensemble.calibrator.logits(unshaped))),
+            mean=scores.members.mean(1),
+            spread=scores.disagreement,
+            is_outlier=scores.outlier,
+            members=scores.members,
+        )
+
+    def _require_context(self, pairs: Sequence[Pair]) -> None:
+        faults = []
+        for row, (prompt, completion) in enumerate(pairs):
+            encoded = encode_pair(self.lm, prompt, completion)
+            length = len(encoded.prompt) + len(encoded.completion)
+            if length > self.lm.context_length:
+                faults.append(f"row {row}: {length} tokens, to {last_user_text(prompt)[:60]!r}")
+        if faults:
+            expected = f"pairs of at most {self.lm.context_length} tokens, the context of {self.lm.source!r}"
+            do = "shorten these and send all again; nothing was scored"
+            raise InputError(explain(expected=expected, got=f"{len(faults)} longer", do=do), faults)
+
+
+def open_scorer(workspace: Workspace, reward: str, *, now: datetime, model: str | None = None) -> RewardScorer:
+    """The stored reward of this id, or its first digits, ready to be optimised against.
+
+    `model` says where the backbone lies if it moved. Raises FirewallError for a reward that judges or watches,
+    ModelError for other weights than the reward was trained on, StorageError where the reward is missing or damaged.
+    """
+    version = workspace.records.get(RewardVersion, reward)
+    if version.name == WATCH_PANEL:
+        do = "serve the proxy; a run that is rewarded by its monitor learns to evade it"
+        raise FirewallError(explain(expected="a reward to optimise", got=f"the {WATCH_PANEL}", do=do))
+    workspace.firewall.register(Registration(created_at=now, side="training", identity=version.identity))
+    workspace.artifacts.verify(version.artifact)
+    ensemble = RewardEnsemble.open(workspace.artifacts.path(version.artifact))
+    references = [policy for policy in workspace.records.all(PolicyVersion) if policy.method == "reference"]
+    lm = load(model or (references[-1].base_model if references else "default"))
+    if lm.id != version.backbone:
+        got, do = f"weights {lm.id[:12]} in {lm.source!r}", "name the model that the reward was trained on"
+        raise ModelError(explain(expected=f"the backbone {version.backbone[:12]}", got=got, do=do))
+    return RewardScorer(ensemble, lm, name=version.id)
