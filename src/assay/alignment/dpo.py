@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from assay.alignment.kl_coef import KlCoef
 from assay.alignment.losses import dpo_loss
 from assay.alignment.settings import DpoSettings
 from assay.alignment.sft import epoch_batches
@@ -32,7 +33,8 @@ class DpoTask:
         if not preferences:
             do = "collect judgements that prefer one completion over another"
             raise TrainingError(explain(expected="at least one preference", got="none", do=do))
-        self._lm, self._beta = lm, settings.beta
+        self._lm = lm
+        self.kl_coef = KlCoef(settings.beta, factor=settings.kl_raise_factor, limit=settings.kl_raise_limit)
         self._chosen = [encode_pair(lm, p.prompt, p.chosen) for p in preferences]
         self._rejected = [encode_pair(lm, p.prompt, p.rejected) for p in preferences]
         label = [p.probability if settings.soft_labels else 1.0 for p in preferences]
@@ -48,14 +50,16 @@ class DpoTask:
         """Mean DPO loss of the step's preferences."""
         rows = self._batches[step]
         pairs = [self._chosen[i] for i in rows] + [self._rejected[i] for i in rows]
-        return dpo_step(self._lm, pairs, self._ref[:, rows], beta=self._beta, probability=self._probability[rows])
+        beta, probability = self.kl_coef.value, self._probability[rows]
+        return dpo_step(self._lm, pairs, self._ref[:, rows], beta=beta, probability=probability)
 
     def state(self) -> dict[str, Any]:
-        """Nothing: batches follow from the seed, the reference from the base."""
-        return {}
+        """The beta that monitors may have raised: batches follow from the seed, the reference from the base."""
+        return {"beta": self.kl_coef.value}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""
+        """Take up the beta."""
+        self.kl_coef.value = state["beta"]
 
 
 def dpo_step(
@@ -78,6 +82,7 @@ def dpo_step(
         "rewards/accuracies": float((margin > 0).float().mean()),
         "logps/chosen": float(chosen.detach().mean()),
         "logps/rejected": float(rejected.detach().mean()),
+        "beta": beta,
     }
     return StepLoss(terms.loss.mean(), metrics)
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from assay.alignment.dpo import dpo_step
+from assay.alignment.kl_coef import KlCoef
 from assay.alignment.sampling import PolicySampler, Samples, samples_from_json, samples_to_json
 from assay.alignment.settings import OnlineDpoSettings
 from assay.alignment.sft import epoch_batches
@@ -35,6 +36,7 @@ class OnlineDpoTask:
         seed: int,
     ) -> None:
         self._lm, self._sampler, self._rewards_at, self._settings, self._seed = lm, sampler, rewards_at, settings, seed
+        self.kl_coef = KlCoef(settings.beta, factor=settings.kl_raise_factor, limit=settings.kl_raise_limit)
         size = settings.per_device_train_batch_size
         per_epoch = -(-len(sampler.prompts) // size)
         self.steps_per_round = per_epoch * settings.epochs_per_round
@@ -55,16 +57,17 @@ class OnlineDpoTask:
         picked = [self._best[i] for i in rows] + [self._worst[i] for i in rows]
         pairs = [EncodedPair(self._prompt_ids[samples.prompt_index[i]], samples.token_ids[i]) for i in picked]
         ref = torch.tensor([samples.ref_logprobs[i] for i in picked]).reshape(2, -1)
-        return dpo_step(self._lm, pairs, ref, beta=self._settings.beta)
+        return dpo_step(self._lm, pairs, ref, beta=self.kl_coef.value)
 
     def state(self) -> dict[str, Any]:
-        """The round's draw and which of it are best and worst."""
-        return {"samples": samples_to_json(self._round), "best": self._best, "worst": self._worst}
+        """The round's draw, which of it are best and worst, and the beta that monitors may have raised."""
+        drawn = samples_to_json(self._round)
+        return {"samples": drawn, "best": self._best, "worst": self._worst, "beta": self.kl_coef.value}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a round in the middle."""
         self._round = samples_from_json(state["samples"])
-        self._best, self._worst = state["best"], state["worst"]
+        self._best, self._worst, self.kl_coef.value = state["best"], state["worst"], state["beta"]
         self._sampler.restore(self._round)
 
     def _begin(self, step: int) -> None:

@@ -5,11 +5,13 @@ the observer's eyes, and keeps the checkpoint that the monitors allow.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from assay.alignment.acting import ActingObserver
 from assay.alignment.dpo import DpoTask
 from assay.alignment.measuring import MeasuringObserver
 from assay.alignment.online_dpo import OnlineDpoTask
@@ -21,6 +23,7 @@ from assay.alignment.trainer import Task, train
 from assay.lm import LanguageModel, Sampling, add_lora, load_adapter, save_adapter
 from assay.lm.adapters import POLICY
 from assay.monitors import MonitorBank
+from assay.monitors.run_log import RUN_LOG, Begun, RunLog
 from assay.records.conversation import Prompt
 from assay.records.identity import ScorerIdentity
 from assay.records.judgement import Demonstration
@@ -91,7 +94,8 @@ def run_dpo(
     sampling = Sampling(max_tokens=settings.max_completion_length, seed=context.seed)
     sampler = PolicySampler(lm, watched.prompts, sampling, n=1, ref_adapter=ref)
     scorer = StepScorer(lm, sampler, watched.rewards)
-    observer = _observer(lm, sampler, scorer, watched, context, every=settings.measure_steps)
+    measuring = _measuring(lm, sampler, scorer, watched, context, every=settings.measure_steps)
+    observer = _observer(measuring, task, sampler, context, _begun("dpo", task, context, watched))
     data_hash = digest(sorted(p.id for p in preferences))
     steps = _train(lm, task, settings, context, data_hash, observer, *_begins_with(start, watched))
     return _version("dpo", settings, context, _watched_outcome(lm, observer, watched, start, steps, data_hash))
@@ -111,7 +115,8 @@ def run_online_dpo(
     sampler = PolicySampler(lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref)
     scorer = StepScorer(lm, sampler, watched.rewards)
     task = OnlineDpoTask(lm, sampler, lambda step: scorer.at(step).proxy.reward, settings, seed=context.seed)
-    observer = _observer(lm, sampler, scorer, watched, context, every=task.steps_per_round)
+    measuring = _measuring(lm, sampler, scorer, watched, context, every=task.steps_per_round)
+    observer = _observer(measuring, task, sampler, context, _begun("online_dpo", task, context, watched))
     data_hash = digest([[message.model_dump() for message in prompt] for prompt in watched.prompts])
     steps = _train(lm, task, settings, context, data_hash, observer, *_begins_with(start, watched))
     return _version("online_dpo", settings, context, _watched_outcome(lm, observer, watched, start, steps, data_hash))
@@ -134,7 +139,7 @@ def _train(
     settings: TrainerSettings,
     context: RunContext,
     data_hash: str,
-    observer: MeasuringObserver | None,
+    observer: ActingObserver | None,
     *begins_with: str,
 ) -> int:
     """Train and return the steps taken. `begins_with` names what else a resumed run must share: start and rewards."""
@@ -143,16 +148,17 @@ def _train(
     fingerprint = digest(
         {"settings": plain, "data": data_hash, "model": lm.id, "seed": context.seed, "from": list(begins_with)}
     )
-    result = train(
-        lm,
-        task,
-        settings,
-        directory=context.directory,
-        fingerprint=fingerprint,
-        observer=observer,
-        resume=context.resume,
-        progress=None if on_step is None else lambda step, entry: on_step(step, task.steps, entry),
-    )
+    with nullcontext() if observer is None else observer.noting_a_break():
+        result = train(
+            lm,
+            task,
+            settings,
+            directory=context.directory,
+            fingerprint=fingerprint,
+            observer=observer,
+            resume=context.resume,
+            progress=None if on_step is None else lambda step, entry: on_step(step, task.steps, entry),
+        )
     return result.steps
 
 
@@ -160,7 +166,19 @@ def _begins_with(start: PolicyVersion | None, watched: Watched) -> list[str]:
     return ["base" if start is None else start.id, *(signal.content_hash for signal in watched.signals)]
 
 
+def _begun(method: Method, task: Task, context: RunContext, watched: Watched) -> Begun:
+    monitors = () if watched.bank is None else watched.bank.names
+    return Begun(at=context.now(), name=context.name, method=method, steps=task.steps, monitors=monitors)
+
+
 def _observer(
+    measuring: MeasuringObserver, task: Task, sampler: PolicySampler, context: RunContext, begun: Begun
+) -> ActingObserver:
+    log = RunLog(context.directory / RUN_LOG, begun)
+    return ActingObserver(measuring, task, sampler, log, now=context.now)
+
+
+def _measuring(
     lm: LanguageModel,
     sampler: PolicySampler,
     scorer: StepScorer,
@@ -187,14 +205,16 @@ def _adapter_path(context: RunContext, start: PolicyVersion | None) -> Path | No
 
 def _watched_outcome(
     lm: LanguageModel,
-    observer: MeasuringObserver,
+    observer: ActingObserver,
     watched: Watched,
     start: PolicyVersion | None,
     steps: int,
     data_hash: str,
 ) -> dict[str, Any]:
-    """The fields of a policy version that the run itself decides."""
-    kept, ended_by = observer.kept(), observer.stopped_by
+    """The fields of a policy version that the run itself decides; the run's log ends here."""
+    kept, ended_by = observer.kept(), observer.ended_by
+    stop_reason = ALL_STEPS if ended_by is None else f"{ended_by.monitor}: {ended_by.message}"
+    observer.end(stop_reason)
     return {
         "base_model": lm.source,
         "adapter": kept.adapter,
@@ -204,7 +224,7 @@ def _watched_outcome(
         "checkpoints": tuple(observer.checkpoints),
         "alarms": tuple(observer.alarms),
         "monitors": () if watched.bank is None else watched.bank.names,
-        "stop_reason": ALL_STEPS if ended_by is None else f"{ended_by.monitor}: {ended_by.message}",
+        "stop_reason": stop_reason,
         "training_signals": watched.signals,
         "data_hash": data_hash,
     }

@@ -41,6 +41,10 @@ class DpoSettings(TrainerSettings):
 
     beta: float = Field(default=0.1, gt=0)
     """Strength of the pull towards the reference."""
+    kl_raise_factor: float = Field(default=2.0, gt=1)
+    """Where a monitor asks to raise the KL coefficient, `beta` is multiplied by this, once a checkpoint."""
+    kl_raise_limit: float = Field(default=8.0, ge=1)
+    """It is raised to at most so many times the `beta` that the run began with."""
     num_train_epochs: int = Field(default=1, ge=1)
     """Passes over the preferences."""
     max_steps: int | None = Field(default=None, ge=1)
@@ -60,6 +64,10 @@ class OnlineDpoSettings(TrainerSettings):
 
     beta: float = Field(default=0.1, gt=0)
     """Strength of the pull towards the reference."""
+    kl_raise_factor: float = Field(default=2.0, gt=1)
+    """Where a monitor asks to raise the KL coefficient, `beta` is multiplied by this, once a checkpoint."""
+    kl_raise_limit: float = Field(default=8.0, ge=1)
+    """It is raised to at most so many times the `beta` that the run began with."""
     rounds: int = Field(default=6, ge=1)
     """How many rounds of sampling and steps, unless a monitor stops the run."""
     num_generations: int = Field(default=2, ge=2)
