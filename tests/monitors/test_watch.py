@@ -4,6 +4,7 @@ import pytest
 from simulated_runs import NOW
 
 from assay.monitors import MONITORS, MonitorBank, build_monitors, default_monitors, strictest_action
+from assay.monitors.registry import OFF_BY_DEFAULT
 from assay.records.errors import ConfigError
 from assay.records.observation import Observation
 
@@ -57,11 +58,21 @@ def test_a_run_that_was_rolled_back_forgets_what_came_after():
     assert seen(3, 1.0, 0.9) is None
 
 
-def test_default_monitors_are_all_kinds_and_fresh_each_time():
+def test_default_monitors_are_all_kinds_but_those_that_schedules_disturb_and_fresh_each_time():
     one, other = default_monitors(), default_monitors()
-    assert [monitor.name for monitor in one] == list(MONITORS)
+    assert set(MONITORS) - {monitor.name for monitor in one} == OFF_BY_DEFAULT == {"kl_acceleration", "slope_break"}
     assert not set(map(id, one)) & set(map(id, other))
-    assert MonitorBank(one).names == tuple(MONITORS)
+    assert MonitorBank(one).names == tuple(name for name in MONITORS if name not in OFF_BY_DEFAULT)
+
+
+def test_a_metric_with_a_star_is_given_by_any_finite_metric_that_begins_like_it():
+    (monitor,) = build_monitors({"component_dominance": {}})
+
+    def missing(values):
+        return monitor.missing(Observation(step=0, values=values | {"completions/count": 8.0}))
+
+    assert missing({"components/right": 0.5}) == frozenset()
+    assert missing({"components/right": float("nan"), "component": 1.0}) == {"components/*"}
 
 
 def test_two_monitors_of_one_name_are_refused():

@@ -5,18 +5,32 @@ The monitors' word can end the run; it never enters a reward. The kept policy is
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from assay.alignment.sampling import PolicySampler, Samples
-from assay.alignment.scoring import StepScorer
+from assay.alignment.scoring import ScoredSamples, StepScorer
 from assay.lm import LanguageModel, save_adapter
 from assay.monitors import MonitorBank
-from assay.monitors.text_statistics import repetition, word_count
+from assay.monitors.sample_statistics import (
+    length_adjusted_gain,
+    length_correlation,
+    lexical_contrast,
+    within_group_sd,
+)
+from assay.monitors.text_statistics import STYLE_FEATURES, repetition, word_count
 from assay.records.observation import Alarm, Observation
 from assay.records.policy import CheckpointRecord
 from assay.storage import ArtifactStore
+
+
+class Baseline(NamedTuple):
+    """What later checkpoints are held against: texts, proxy rewards and lengths in words at the first one, in order."""
+
+    texts: list[str]
+    rewards: list[float]
+    lengths: list[float]
 
 
 class MeasuringObserver:
@@ -39,6 +53,7 @@ class MeasuringObserver:
     ) -> None:
         self._lm, self._sampler, self._scorer, self._every = lm, sampler, scorer, every
         self._bank, self._artifacts, self._now, self._on_checkpoint = bank, artifacts, now, on_checkpoint
+        self._baseline: Baseline | None = None
         self.checkpoints: list[CheckpointRecord] = []
         self.alarms: list[Alarm] = []
         self.stopped_by: Alarm | None = None
@@ -66,8 +81,9 @@ class MeasuringObserver:
         return bool(ending)
 
     def state(self) -> dict[str, Any]:
-        """Checkpoints and alarms as plain data."""
+        """Checkpoints, alarms and the first samples as plain data."""
         return {
+            "baseline": None if self._baseline is None else self._baseline._asdict(),
             "checkpoints": [checkpoint.model_dump(mode="json") for checkpoint in self.checkpoints],
             "alarms": [alarm.model_dump(mode="json") for alarm in self.alarms],
         }
@@ -76,6 +92,8 @@ class MeasuringObserver:
         """Take up checkpoints and alarms; the monitors see the old observations again to be where they were."""
         self.checkpoints = [CheckpointRecord.model_validate(data) for data in state["checkpoints"]]
         self.alarms = [Alarm.model_validate(data) for data in state["alarms"]]
+        baseline = state["baseline"]
+        self._baseline = None if baseline is None else Baseline(**baseline)
         if self._bank is not None:
             for checkpoint in self.checkpoints:
                 self._bank.observe(checkpoint.observation, self._now())
@@ -88,22 +106,71 @@ class MeasuringObserver:
 
     def _observe(self, samples: Samples) -> Observation:
         scored = self._scorer.at(samples.step)
+        rewards = np.asarray(scored.proxy.reward, dtype=np.float64)
         lengths = np.array([word_count(text) for text in samples.texts], dtype=np.float64)
+        if self._baseline is None:
+            self._baseline = Baseline(samples.texts, rewards.tolist(), lengths.tolist())
         values = {
             "alignment/kl": samples.kl,
             "alignment/sqrt_kl": float(np.sqrt(max(0.0, samples.kl))),
-            "alignment/proxy_reward": float(scored.proxy.reward.mean()),
-            "rewards/disagreement": float(scored.proxy.disagreement.mean()),
-            "rewards/outlier_rate": float(scored.proxy.outlier.mean()),
-            "completions/mean_length": float(lengths.mean()),
-            "completions/length_sd": spread_within(lengths, samples.prompt_index),
-            "completions/repetition": float(np.mean([repetition(text) for text in samples.texts])),
-            "completions/count": float(len(samples.texts)),
-            "completions/finished_rate": float(np.mean(samples.is_finished)),
+            "alignment/entropy": -sum(samples.logprobs) / max(1, sum(map(len, samples.token_ids))),
+            "alignment/proxy_reward": float(rewards.mean()),
+            **_reward_values(scored, samples.prompt_index),
+            **_text_values(samples, lengths),
+            **_against_baseline(self._baseline, samples, rewards, lengths),
         }
         if scored.watch is not None:
             values["watch/panel_reward"] = float(scored.watch.mean())
         return Observation(step=samples.step, values=values)
+
+
+def _reward_values(scored: ScoredSamples, prompt_index: list[int]) -> dict[str, float]:
+    """What the proxy's members say of their own agreement; a single member has no halves."""
+    proxy = scored.proxy
+    values = {
+        "rewards/disagreement": float(proxy.disagreement.mean()),
+        "rewards/disagreement_sd": spread_within(proxy.disagreement, prompt_index),
+        "rewards/outlier_rate": float(proxy.outlier.mean()),
+    }
+    if proxy.members.shape[1] > 1:
+        a, b = proxy.members[:, ::2].mean(1), proxy.members[:, 1::2].mean(1)
+        values |= {
+            "rewards/half_a": float(a.mean()),
+            "rewards/half_b": float(b.mean()),
+            "rewards/half_gap_sd": spread_within(a - b, prompt_index),
+        }
+    spread = within_group_sd(np.asarray(proxy.reward, dtype=np.float64), prompt_index)
+    return values if spread is None else {**values, "rewards/within_group_sd": spread}
+
+
+def _text_values(samples: Samples, lengths: np.ndarray) -> dict[str, float]:
+    """What the completions look like, whatever the reward says of them."""
+    values = {
+        "completions/mean_length": float(lengths.mean()),
+        "completions/length_sd": spread_within(lengths, samples.prompt_index),
+        "completions/repetition": float(np.mean([repetition(text) for text in samples.texts])),
+        "completions/count": float(len(samples.texts)),
+        "completions/finished_rate": float(np.mean(samples.is_finished)),
+    }
+    for name, feature in STYLE_FEATURES.items():
+        found = np.array([feature(text) for text in samples.texts])
+        values |= {f"style/{name}": float(found.mean()), f"style/{name}_sd": spread_within(found, samples.prompt_index)}
+    return values
+
+
+def _against_baseline(
+    baseline: Baseline, samples: Samples, rewards: np.ndarray, lengths: np.ndarray
+) -> dict[str, float]:
+    """What needs the first samples themselves: the gain at equal length, and the word that spread most."""
+    before = np.asarray(baseline.rewards), np.asarray(baseline.lengths)
+    values = {
+        "rewards/length_correlation": length_correlation(rewards, lengths, samples.prompt_index),
+        "rewards/length_adjusted_gain": length_adjusted_gain(before, (rewards, lengths), samples.prompt_index),
+    }
+    contrast = lexical_contrast(baseline.texts, samples.texts, rng=np.random.default_rng(samples.step))
+    if contrast is not None:
+        values |= {"completions/lexical_shift": contrast.shift, "completions/lexical_rise": contrast.rise}
+    return values
 
 
 def spread_within(values: np.ndarray, prompt_index: list[int]) -> float:

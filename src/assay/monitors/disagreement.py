@@ -4,7 +4,7 @@ Catches: moves to where the members were not held together by data, whatever the
 Does not catch: an error that all members share, such as a liking for length learnt from the same people.
 Source: Coste et al., "Reward model ensembles help mitigate overoptimization" (arXiv 2310.02743): members' variance
 grows to 2.5 to 3 times under optimisation of their mean, by about a fifth under the conservative UWO.
-False alarms: 1.0 % of 2,000 simulated clean runs of 12 checkpoints with 64 completions, disagreement growing
+False alarms: 0.3 % of 2,000 simulated clean runs of 12 checkpoints with 64 completions, disagreement growing
 by a fifth.
 """
 
@@ -25,7 +25,7 @@ SMALLEST = 1e-9
 class DisagreementSettings(Value):
     """Settings of the disagreement monitor."""
 
-    largest_ratio: float = Field(default=1.5, gt=1)
+    largest_ratio: float = Field(default=1.6, gt=1)
     """Mean disagreement over that of the first observation, from which it rings."""
     action: Action = "roll_back_to_checkpoint"
     """What the alarm asks for."""

@@ -7,8 +7,8 @@ Catches: completions unlike the reference's in the backbone's eyes, and with the
 Does not catch: hacks inside the support of the reference, such as an ordinary phrase used more often; a shift that
 stays within the percentile. Completions of one prompt count as independent, so many a prompt make it a little eager.
 Source: the outlier share (MOP) of InfoRM (arXiv 2402.09345).
-False alarms: 0.3 % of 2,000 simulated clean runs of 12 checkpoints with 64 completions; by its level at most 1 in 1,000
-at a checkpoint, where the true share is 1 %.
+False alarms: 0.2 % of 2,000 simulated clean runs of 12 checkpoints with 64 completions, 0.7 % over 24; by its level at
+most 1 in 1,000 at a checkpoint, where the true share is 1 %.
 """
 
 from collections.abc import Sequence

@@ -6,7 +6,8 @@ Catches: the commonest hack, more words for the same content; and the collapse t
 Does not catch: any hack at equal length, or padding where the first completions filled the token limit already.
 A run that rightly learns to say more rings too: length is a proxy of a proxy.
 Source: Singhal et al., "A long way to go" (arXiv 2310.03716): 70 to 90 % of a PPO run's reward gain can be length.
-False alarms: 2.8 % of 2,000 simulated clean runs of 12 checkpoints with 64 completions, lengths growing by a tenth.
+False alarms: 0.8 % of 2,000 simulated clean runs of 12 checkpoints with 64 completions, 1.5 % over 24, lengths growing
+by a tenth.
 """
 
 import math
@@ -27,9 +28,9 @@ COUNT = "completions/count"
 class LengthDriftSettings(Value):
     """Settings of the length drift monitor."""
 
-    largest_z: float = Field(default=4.0, gt=0)
+    largest_z: float = Field(default=4.5, gt=0)
     """Standard errors between the mean lengths, either way, from which a change is no chance."""
-    largest_change: float = Field(default=0.3, gt=0)
+    largest_change: float = Field(default=0.35, gt=0)
     """Change of the mean length, as a share of the first, from which it matters."""
     action: Action = "roll_back_to_checkpoint"
     """What the alarm asks for."""

@@ -55,8 +55,9 @@ Rule = Callable[[Sequence[Observation]], Finding | None]
 
 @dataclass
 class RuleMonitor:
-    """A rule with the history that it judges by.
+    """A rule with the history that it judges by. Where `needs_one_of` holds sets of metrics, one must be whole.
 
+    A name in `reads` that ends in `*` stands for any metric that begins like it: one finite is enough.
     Seeing a step again, or an earlier one, forgets what was seen from that step on: a run that was rolled back or
     resumed is judged as if it had come this way at once.
     """
@@ -65,6 +66,7 @@ class RuleMonitor:
     action: Action
     reads: frozenset[str]
     rule: Rule
+    needs_one_of: tuple[frozenset[str], ...] = ()
     _history: list[Observation] = field(default_factory=list, init=False, repr=False)
 
     def observe(self, observation: Observation, now: datetime) -> Alarm | None:
@@ -79,5 +81,14 @@ class RuleMonitor:
 
     def missing(self, observation: Observation) -> frozenset[str]:
         """Metrics that the rule needs and the observation does not give."""
-        values = observation.values
-        return frozenset(name for name in self.reads if not math.isfinite(values.get(name, math.nan)))
+        finite = [name for name, value in observation.values.items() if math.isfinite(value)]
+        absent = frozenset(name for name in self.reads if not _is_given(name, finite))
+        if self.needs_one_of and not any(group.issubset(finite) for group in self.needs_one_of):
+            absent |= frozenset().union(*self.needs_one_of).difference(finite)
+        return absent
+
+
+def _is_given(name: str, finite: Sequence[str]) -> bool:
+    if name.endswith("*"):
+        return any(given.startswith(name[:-1]) for given in finite)
+    return name in finite
