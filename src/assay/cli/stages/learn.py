@@ -1,4 +1,4 @@
-"""Learn: the proxy reward that policies are pushed against, and the watch panel that only ever stops a run."""
+"""Learn: the rewards that policies are pushed against, and the watch panel that only ever stops a run."""
 
 from collections.abc import Sequence
 
@@ -10,20 +10,33 @@ from assay.lm import LanguageModel, encode_pair
 from assay.records.conversation import Prompt, last_user_text
 from assay.records.errors import InputError, TrainingError, explain
 from assay.records.identity import FirewallSide, ScorerIdentity
+from assay.records.judgement import Demonstration
 from assay.records.preference import Preference
 from assay.records.provenance import Provenance, code_version
 from assay.records.record import digest
 from assay.records.reward import RewardVersion
-from assay.rewards import RewardEnsemble, RewardSettings, TrainedReward, train_reward
+from assay.rewards import RewardEnsemble, RewardSettings, TrainedReward, recalibrate, train_reward
 from assay.storage import SplitName, Workspace
 from assay.storage.firewall import Registration
 
+PLAIN = RewardSettings(feature_maps=("mean-low+surface",), aggregation="single")
+"""What one has without Assay: one head, no de-biasing, no price for outliers. The unguarded loop optimises it."""
+SPLIT_OF_REWARD = {"proxy": SplitName.TRAIN, "plain": SplitName.TRAIN, "watch-panel": SplitName.WATCH}
+"""The rewards on the training side, and the split that each was fitted on."""
+
 
 def train_rewards(walk: Walk) -> Outcome:
-    """Fit proxy and watch panel on different people and prompts; register both as training signals."""
+    """Fit proxy and watch panel on different people and prompts, and where the unguarded loop is to run, its reward.
+
+    All are registered as training signals.
+    """
     settings = walk.config.reward
-    proxy = fit_reward(walk, "proxy", _preferences(walk, SplitName.TRAIN), settings, side="training")
+    preferences = _preferences(walk, SplitName.TRAIN)
+    proxy = fit_reward(walk, "proxy", preferences, settings, side="training")
     outputs = {"proxy": proxy.id}
+    if walk.config.alignment.unguarded_rounds:
+        plain = PLAIN.model_copy(update={"layers": settings.layers, "directions": settings.directions})
+        outputs["plain"] = fit_reward(walk, "plain", preferences, plain, side="training").id
     quality = proxy.quality
     said = (
         f"{proxy.members} members on {proxy.training_pairs} pairs: held-out accuracy {quality.accuracy:.2f}, "
@@ -46,8 +59,17 @@ def fit_reward(
     lm = walk.fresh_model()
     require_context(lm, [(p.prompt, text) for p in preferences for text in (p.chosen, p.rejected)])
     seed = stage_seed(walk.config, name)
+    reference = _reference(walk, preferences) if side == "training" and settings.outliers.weight > 0 else ()
     with walk.bar(f"{name}: reading features", _completions(preferences)) as advance:
-        trained = train_reward(lm, preferences, settings, seed=seed, cache=walk.scratch / "features", progress=advance)
+        trained = train_reward(
+            lm,
+            preferences,
+            settings,
+            seed=seed,
+            reference=reference,
+            cache=walk.scratch / "features",
+            progress=advance,
+        )
     artifact = walk.workspace.artifacts.add(trained.ensemble.save)
     rows = tuple(sorted({row for p in preferences for row in p.judgements}))
     identity = ScorerIdentity(
@@ -56,6 +78,42 @@ def fit_reward(
     walk.workspace.firewall.register(Registration(created_at=now(), side=side, identity=identity))
     version = _version(walk, name, trained, settings, identity, seed=seed, preferences=preferences)
     walk.workspace.records.put(version, subject=name)
+    return version
+
+
+def recalibrate_reward(walk: Walk, version_id: str, method: str) -> RewardVersion:
+    """A stored training reward under a new calibration, stored and registered as a reward of its own.
+
+    The temperature or curve is fitted on the prompts that the reward held out of its fit. Raises InputError for a
+    reward that judges, or one whose held-out preferences are not in the workspace; TrainingError for too few of them.
+    """
+    old = walk.workspace.records.get(RewardVersion, version_id)
+    split = SPLIT_OF_REWARD.get(old.name)
+    if split is None:
+        do = f"name one of the rewards {', '.join(SPLIT_OF_REWARD)}; `assay reward show` lists them"
+        raise InputError(explain(expected="a reward that trains policies", got=repr(old.name), do=do))
+    rows, held_out = set(old.identity.rows), set(old.calibration_prompts or ())
+    preferences = [p for p in _preferences(walk, split) if p.prompt_id in held_out and rows.issuperset(p.judgements)]
+    if not preferences:
+        do = f"fit the preferences of split {split.value} that it was trained on, or train it again"
+        raise InputError(explain(expected="preferences that this reward held out of its fit", got="none", do=do))
+    ensemble, identity = open_reward(walk.workspace, old.id)
+    with walk.bar(f"{old.name}: reading features", _completions(preferences)) as advance:
+        made = recalibrate(
+            walk.fresh_model(),
+            ensemble,
+            preferences,
+            method=method,
+            rng=np.random.default_rng(stage_seed(walk.config, "calibrate")),
+            cache=walk.scratch / "features",
+            progress=advance,
+        )
+    artifact = walk.workspace.artifacts.add(made.ensemble.save)
+    identity = identity.model_copy(update={"content_hash": artifact})
+    walk.workspace.firewall.register(Registration(created_at=now(), side="training", identity=identity))
+    changed = {"artifact": artifact, "identity": identity, "quality": made.quality, "calibrated_from": old.id}
+    version = RewardVersion.model_validate({**old.model_dump(), "created_at": now(), **changed})
+    walk.workspace.records.put(version, subject=old.name)
     return version
 
 
@@ -95,6 +153,13 @@ def choose(preferences: list[Preference], limit: int | None, *, seed: int) -> li
     return [preferences[i] for i in sorted(rows.tolist())]
 
 
+def _reference(walk: Walk, preferences: Sequence[Preference]) -> list[tuple[Prompt, str]]:
+    """What counts as inside the support: the judged completions, and the training demonstrations."""
+    judged = [(p.prompt, text) for p in preferences for text in (p.chosen, p.rejected)]
+    shown = walk.workspace.training.all(Demonstration, SplitName.TRAIN)
+    return list(dict.fromkeys([*judged, *((d.prompt, d.completion) for d in shown)]))
+
+
 def _completions(preferences: Sequence[Preference]) -> int:
     return len({(p.prompt_id, text) for p in preferences for text in (p.chosen, p.rejected)})
 
@@ -122,6 +187,7 @@ def _version(
         member_accuracy=trained.member_accuracy,
         identity=identity,
         training_pairs=trained.fitted_pairs,
+        calibration_prompts=trained.calibration_prompts,
         provenance=Provenance(
             seed=seed,
             data_hash=digest(sorted(p.id for p in preferences)),

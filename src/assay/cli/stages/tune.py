@@ -15,8 +15,9 @@ from assay.alignment import (
     run_online_dpo,
     run_sft,
 )
+from assay.cli.asking import ask_people
 from assay.cli.context import console, now
-from assay.cli.stages.learn import choose, open_reward, require_context
+from assay.cli.stages.learn import PLAIN, choose, open_reward, require_context
 from assay.cli.walk import Outcome, Walk, stage_seed
 from assay.lm import Sampling, load_adapter
 from assay.monitors import MonitorBank, build_monitors, default_monitors
@@ -69,12 +70,12 @@ def tune_dpo(walk: Walk) -> Outcome:
 
 
 def tune_unguarded(walk: Walk) -> Outcome:
-    """The loop without Assay: a single reward, no monitors, all rounds. Only to show what happens."""
+    """The loop without Assay: one plain reward, no monitors, all rounds. Only to show what happens."""
     settings, rounds = walk.config.alignment.online_dpo, walk.config.alignment.unguarded_rounds
     if settings is None or not rounds:
         return Outcome(skipped=("the unguarded loop: the recipe does not ask for it",), said="left out")
-    free = settings.model_copy(update={"rounds": rounds, "aggregation": "single", "is_guarded": False})
-    return _online(walk, "unguarded", free)
+    free = settings.model_copy(update={"rounds": rounds, "aggregation": PLAIN.aggregation, "is_guarded": False})
+    return _online(walk, "unguarded", free, reward="plain")
 
 
 def tune_guarded(walk: Walk) -> Outcome:
@@ -131,8 +132,8 @@ def tune_best_of_n(walk: Walk) -> Outcome:
     return _stored(walk, policy, f"n up to {n} on {len(prompts)} prompts")
 
 
-def _online(walk: Walk, name: str, settings: OnlineDpoSettings) -> Outcome:
-    watched = _watched(walk, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
+def _online(walk: Walk, name: str, settings: OnlineDpoSettings, *, reward: str = "proxy") -> Outcome:
+    watched = _watched(walk, reward=reward, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
     per_round = -(-len(watched.prompts) // settings.per_device_train_batch_size) * settings.epochs_per_round
     with walk.bar(f"{name} loop", per_round * settings.rounds) as advance:
         policy = run_online_dpo(
@@ -163,8 +164,8 @@ def _context(walk: Walk, name: str, advance: Callable[[int], None]) -> RunContex
     )
 
 
-def _watched(walk: Walk, *, aggregation: str | None = None, is_guarded: bool = True) -> Watched:
-    proxy, identity = open_reward(walk.workspace, walk.output("rewards", "proxy") or "")
+def _watched(walk: Walk, *, reward: str = "proxy", aggregation: str | None = None, is_guarded: bool = True) -> Watched:
+    proxy, identity = open_reward(walk.workspace, walk.output("rewards", reward) or "")
     watch_id = walk.output("rewards", "watch")
     watch, signals = None, [identity]
     if watch_id is not None:
@@ -197,6 +198,7 @@ def _start(walk: Walk, stages: tuple[str, ...] = STARTS) -> PolicyVersion | None
 
 def _stored(walk: Walk, policy: PolicyVersion, said: str) -> Outcome:
     walk.workspace.records.put(policy, subject=policy.name)
+    ask_people(walk.workspace, policy, policy.alarms)
     return Outcome({"policy": policy.id, "adapter": policy.adapter or ""}, said=said)
 
 
