@@ -11,6 +11,7 @@ from assay.records.conversation import user_prompt
 from assay.records.errors import InputError
 from assay.records.judgement import Judgement
 
+TURNED = {"first": "second", "second": "first"}
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 AGGREGATORS_UNDER_TEST: list[Aggregator] = list(AGGREGATORS.values())
 
@@ -64,12 +65,29 @@ def test_the_order_of_judgements_changes_nothing(aggregate, rows, data):
 @given(rows=ROWS)
 def test_which_completion_is_called_first_changes_nothing(aggregate, rows):
     one, other = (aggregate(made(rows, turned), split="train", now=NOW) for turned in (False, True))
-    directions = [{p.prompt_id: (p.chosen, p.margin) for p in result.preferences} for result in (one, other)]
-    for prompt in directions[0].keys() & directions[1].keys():
-        assert directions[0][prompt][0] == directions[1][prompt][0]
-        assert directions[0][prompt][1] == pytest.approx(directions[1][prompt][1], abs=5e-3)
-    missing = directions[0].keys() ^ directions[1].keys()
-    assert all({**directions[0], **directions[1]}[prompt][1] < 5e-3 for prompt in missing)
+    found = [{p.prompt_id: (p.chosen, p.margin, p.probability) for p in result.preferences} for result in (one, other)]
+    assert found[0] == found[1]
+
+
+@every_aggregator
+@settings(max_examples=20, deadline=None)
+@given(rows=ROWS)
+def test_turning_every_answer_round_turns_every_preference_round(aggregate, rows):
+    turned = [(prompt, TURNED.get(choice, choice), *rest) for prompt, choice, *rest in rows]
+    one, other = (aggregate(made(given), split="train", now=NOW) for given in (rows, turned))
+    mirrored = {p.prompt_id: (p.rejected, p.margin) for p in other.preferences}
+    assert {p.prompt_id: (p.chosen, p.margin) for p in one.preferences} == mirrored
+
+
+@every_aggregator
+@settings(max_examples=20, deadline=None)
+@given(rows=ROWS)
+def test_vote_shares_are_those_of_people_and_sum_to_one(aggregate, rows):
+    for preference in aggregate(made(rows), split="train", now=NOW).preferences:
+        assert sum(preference.vote_shares) == pytest.approx(1)
+        assert min(preference.vote_shares) == pytest.approx(0.5 / (len(preference.annotators) + 1.5), abs=1e-9) or (
+            min(preference.vote_shares) > 0.5 / (len(preference.annotators) + 1.5)
+        )
 
 
 @every_aggregator
@@ -109,3 +127,9 @@ def test_nothing_to_aggregate_is_an_input_error(aggregate, choices):
     rows = [("p", choice, "ada", "left") for choice in choices]
     with pytest.raises(InputError):
         aggregate(made(rows), split="train", now=NOW)
+
+
+@pytest.mark.parametrize("name", sorted(AGGREGATORS))
+def test_a_report_names_the_method_under_its_registered_name(name):
+    rows = [("p", "first", "ada", "left"), ("q", "second", "bob", "right")]
+    assert AGGREGATORS[name](made(rows), split="train", now=NOW).report.method == name

@@ -7,14 +7,14 @@ from scipy.stats import norm
 
 from assay.preferences import (
     Estimates,
-    aggregate_by_majority,
     aggregate_jointly,
     aggregate_split,
     build,
     get_aggregator,
-    pair_key,
     tabulate,
 )
+from assay.preferences.majority import aggregate_by_majority
+from assay.preferences.table import pair_key
 from assay.records.errors import ConfigError, InputError
 from assay.records.preference import AggregationReport, Preference
 from assay.storage import SplitName
@@ -128,7 +128,7 @@ def test_aggregating_twice_stores_nothing_new_and_another_method_is_told_apart(w
 def test_an_empty_split_and_an_unknown_method_are_refused(workspace):
     with pytest.raises(InputError, match="got none"):
         aggregate_split(workspace.records, SplitName.TRAIN, now=NOW)
-    with pytest.raises(ConfigError, match="joint, majority"):
+    with pytest.raises(ConfigError, match="joint, joint_without_inversion"):
         get_aggregator("oracle")
 
 
@@ -136,7 +136,7 @@ def test_a_fit_that_did_not_converge_says_so_in_the_report(monkeypatch):
     import assay.preferences.joint as joint
     from assay.preferences import fit_jointly
 
-    monkeypatch.setattr(joint, "fit_jointly", lambda table: fit_jointly(table, max_iterations=1))
+    monkeypatch.setattr(joint, "fit_jointly", lambda cells, **settings: fit_jointly(cells, max_iterations=1))
     judgements = [judge(f"p {n}", annotator=f"a{n % 3}", choice=("first", "second")[n % 2]) for n in range(9)]
     report = aggregate_jointly(judgements, split="train", now=NOW).report
     assert not report.converged

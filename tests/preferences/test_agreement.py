@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judgement_panels import judge
 
-from assay.preferences import krippendorff_alpha, percent_agreement, table_alpha, tabulate
+from assay.preferences import krippendorff_alpha, tabulate
+from assay.preferences.agreement import mean_kappa, percent_agreement, table_alpha
 
 # Krippendorff (2011), section C: 12 units, 4 observers, values 1 to 5, some missing; nominal alpha = 0.743.
 BY_UNIT = ["111", "2223", "3333", "3333", "2222", "1234", "4444", "1121", "2222", "555", "11", "3"]
@@ -54,3 +55,19 @@ def test_nobody_agrees_with_themselves():
     together = tabulate([judge(), judge(annotator="bob")])
     assert table_alpha(alone) is None
     assert table_alpha(together) == 1.0
+
+
+def test_kappa_is_that_of_two_people_worked_by_hand():
+    # Ann says a a a b b, Ben a a b b b: 4 of 5 alike; by chance 3/5 2/5 + 2/5 3/5 = 0.48; (0.8 - 0.48) / 0.52.
+    units, people = np.repeat(np.arange(5), 2), np.tile([0, 1], 5)
+    labels = np.array([1, 1, 1, 1, 1, 0, 0, 0, 0, 0])
+    assert mean_kappa(units, labels, people) == pytest.approx(0.32 / 0.52)
+
+
+def test_kappa_weighs_couples_by_what_they_share_and_is_none_where_nobody_shares():
+    # Ann and Ben agree on four units of two labels (kappa 1); Cid shares one unit with Dan, and they differ (kappa 0).
+    units = np.array([0, 0, 1, 1, 2, 2, 3, 3, 4, 4])
+    labels = np.array([0, 0, 1, 1, 0, 0, 1, 1, 0, 1])
+    people = np.array([0, 1] * 4 + [2, 3])
+    assert mean_kappa(units, labels, people) == pytest.approx(4 / 5)
+    assert mean_kappa(np.array([0, 1]), np.array([0, 0]), np.array([0, 1])) is None

@@ -3,7 +3,8 @@
 import pytest
 from judgement_panels import judge
 
-from assay.preferences import pair_key, tabulate
+from assay.preferences import tabulate
+from assay.preferences.table import pair_key
 from assay.records.errors import InputError
 
 

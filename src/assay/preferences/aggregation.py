@@ -88,6 +88,7 @@ def build(table: JudgementTable, estimates: Estimates, *, split: str, now: datet
     )
     probability = expit(margin / np.sqrt(1 + np.pi * estimates.standard_error**2 / 8))
     weight = 2 * ndtr(margin / estimates.standard_error) - 1
+    shares = _vote_shares(table)
     rows = np.split(np.argsort(table.pair, kind="stable"), np.cumsum(np.bincount(table.pair))[:-1])
     preferences = []
     for number in np.flatnonzero(is_directed):
@@ -104,12 +105,32 @@ def build(table: JudgementTable, estimates: Estimates, *, split: str, now: datet
                 standard_error=float(estimates.standard_error[number]),
                 probability=float(probability[number]),
                 weight=float(weight[number]),
-                judgements=tuple(judgement.id for judgement in judged),
+                judgements=tuple(sorted(judgement.id for judgement in judged)),
                 annotators=tuple(sorted({judgement.annotator for judgement in judged})),
                 aggregation=report.id,
+                vote_shares=_oriented(shares[number], is_a_chosen),
             )
         )
     return Aggregation(report, tuple(preferences))
+
+
+def restated(aggregation: Aggregation, report: AggregationReport) -> Aggregation:
+    """The preferences under another report, such as one with more findings."""
+    preferences = (one.model_copy(update={"aggregation": report.id}) for one in aggregation.preferences)
+    return Aggregation(report, tuple(preferences))
+
+
+def _vote_shares(table: JudgementTable) -> Floats:
+    """Shares [pairs, 3] of people for `a`, a tie and `b`, half a person added to each (the prior of Jeffreys)."""
+    rows = one_per_person(table)
+    flat = np.bincount(table.pair[rows] * 3 + 1 - table.outcome[rows], minlength=3 * len(table.pairs))
+    counts = flat.reshape(-1, 3) + 0.5
+    return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+
+
+def _oriented(shares: Floats, is_a_chosen: bool) -> tuple[float, float, float]:
+    for_a, tied, for_b = (float(share) for share in shares)
+    return (for_a, tied, for_b) if is_a_chosen else (for_b, tied, for_a)
 
 
 def agreement_by_annotator(table: JudgementTable, difference: Floats) -> Floats:

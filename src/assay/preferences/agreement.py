@@ -6,8 +6,9 @@ Catches: a panel that answers at random (alpha near 0) or split into opposites (
 agree on the same error; alpha is then high and says nothing about being right.
 """
 
+from itertools import combinations
+
 import numpy as np
-from numpy.typing import NDArray
 
 from assay.preferences.table import Floats, Ints, JudgementTable
 
@@ -44,10 +45,36 @@ def table_alpha(table: JudgementTable) -> float | None:
     return krippendorff_alpha(table.pair[rows], table.outcome[rows])
 
 
-def one_per_person(table: JudgementTable) -> NDArray[np.int64]:
-    """Row numbers with one judgement for each pair and annotator, so that nobody agrees with themselves."""
-    _, rows = np.unique(table.pair * len(table.annotators) + table.annotator, return_index=True)
-    return np.asarray(rows, dtype=np.int64)
+def mean_kappa(units: Ints, labels: Ints, people: Ints) -> float | None:
+    """Cohen's kappa of two people over the units both labelled, averaged over couples by the units they share.
+
+    A couple that used one label only agrees fully (1). None where no two people share a unit. Expects one label a
+    person and unit.
+    """
+    shared: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    order = np.lexsort((people, units))
+    _, sizes = np.unique(units, return_counts=True)
+    for rows in np.split(order, np.cumsum(sizes)[:-1]):
+        for one, other in combinations(rows.tolist(), 2):
+            couple = (int(people[one]), int(people[other]))
+            shared.setdefault(couple, []).append((int(labels[one]), int(labels[other])))
+    if not shared:
+        return None
+    total = sum(len(said) for said in shared.values())
+    return float(sum(_kappa(np.array(said)) * len(said) for said in shared.values()) / total)
+
+
+def _kappa(said: Ints) -> float:
+    agreed = (said[:, 0] == said[:, 1]).mean()
+    by_chance = sum((said[:, 0] == label).mean() * (said[:, 1] == label).mean() for label in np.unique(said))
+    return 1.0 if by_chance == 1 else float((agreed - by_chance) / (1 - by_chance))
+
+
+def one_per_person(table: JudgementTable, rows: Ints | None = None) -> Ints:
+    """Row numbers (of `rows` or all) with one judgement a pair and annotator, so that nobody agrees with themselves."""
+    rows = np.arange(len(table.pair)) if rows is None else rows
+    _, first = np.unique(table.pair[rows] * len(table.annotators) + table.annotator[rows], return_index=True)
+    return np.asarray(rows[first], dtype=np.int64)
 
 
 def _shared_counts(units: Ints, labels: Ints) -> Floats:

@@ -10,7 +10,7 @@ from datetime import datetime
 import numpy as np
 
 from assay.preferences.aggregation import Aggregation, Estimates, agreement_by_annotator, build
-from assay.preferences.table import tabulate
+from assay.preferences.table import Floats, JudgementTable, tabulate
 from assay.records.judgement import Judgement
 
 
@@ -24,17 +24,20 @@ def aggregate_by_majority(judgements: Sequence[Judgement], *, split: str, now: d
     people, pairs = len(table.annotators), len(table.pairs)
     votes_a = np.bincount(table.pair, (1 + table.outcome) / 2, pairs) + 0.5
     votes_b = np.bincount(table.pair, (1 - table.outcome) / 2, pairs) + 0.5
-    difference = np.log(votes_a / votes_b)
+    difference = np.log(votes_a) - np.log(votes_b)
     agreement = agreement_by_annotator(table, difference)
-    left = table.outcome * table.side
     estimates = Estimates(
         method="majority",
         difference=difference,
         standard_error=np.sqrt(1 / votes_a + 1 / votes_b),
         reliability=agreement / agreement.mean() if agreement.any() else np.ones(people),
-        side_bias=np.log(
-            (np.bincount(table.annotator, left > 0, people) + 0.5)
-            / (np.bincount(table.annotator, left < 0, people) + 0.5)
-        ),
+        side_bias=left_habit(table),
     )
     return build(table, estimates, split=split, now=now)
+
+
+def left_habit(table: JudgementTable) -> Floats:
+    """Log odds with which each annotator chose the left, half a choice added to each side."""
+    left, people = table.outcome * table.side, len(table.annotators)
+    chosen, left_out = (np.bincount(table.annotator, which, people) + 0.5 for which in (left > 0, left < 0))
+    return np.asarray(np.log(chosen / left_out), dtype=np.float64)

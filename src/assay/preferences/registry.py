@@ -4,16 +4,33 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from assay.preferences.aggregation import Aggregation, Aggregator
-from assay.preferences.joint import aggregate_jointly
+import numpy as np
+
+from assay.preferences.aggregation import Aggregation, Aggregator, restated
+from assay.preferences.crowd_bt import aggregate_by_crowd_bt
+from assay.preferences.dawid_skene import aggregate_by_dawid_skene
+from assay.preferences.drift import expectation_drift
+from assay.preferences.joint import aggregate_jointly, aggregate_without_inversion, aggregate_without_surface
 from assay.preferences.majority import aggregate_by_majority
+from assay.preferences.minority import Traits, minority_views, with_both_views
+from assay.preferences.table import tabulate
+from assay.records.conversation import prompt_id
 from assay.records.errors import ConfigError, explain
 from assay.records.judgement import Judgement
 from assay.storage import RecordStore, SplitName
 
 AGGREGATORS: Mapping[str, Aggregator] = MappingProxyType(
-    {"joint": aggregate_jointly, "majority": aggregate_by_majority}
+    {
+        "joint": aggregate_jointly,
+        "joint_without_surface": aggregate_without_surface,
+        "joint_without_inversion": aggregate_without_inversion,
+        "crowd_bt": aggregate_by_crowd_bt,
+        "dawid_skene": aggregate_by_dawid_skene,
+        "majority": aggregate_by_majority,
+    }
 )
+
+NO_TOPIC = "no topic"
 
 
 def get_aggregator(method: str) -> Aggregator:
@@ -24,16 +41,38 @@ def get_aggregator(method: str) -> Aggregator:
     return AGGREGATORS[method]
 
 
-def aggregate_split(records: RecordStore, split: SplitName, *, method: str = "joint", now: datetime) -> Aggregation:
+def aggregate_split(
+    records: RecordStore,
+    split: SplitName,
+    *,
+    method: str | Aggregator = "joint",
+    now: datetime,
+    traits: Traits | None = None,
+    topics: Mapping[str, str] | None = None,
+    seed: int = 0,
+    tests_drift: bool = False,
+) -> Aggregation:
     """Aggregate the judgements of one split and store report and preferences under it, all or nothing.
 
-    Preferences carry the report's identity as their subject, so those of one method are found again. Doing the same
-    work twice stores nothing new. Raises InputError for judgements that cannot be aggregated.
+    `method` is a registered name or an aggregator. With `traits` the minority report is made and both views stay with
+    the pairs on which a group differs; `topics` names the topic of a prompt by its identity. Preferences carry the
+    report's identity as their subject, so those of one method are found again. Doing the same work twice stores nothing
+    new. Raises InputError for judgements that cannot be aggregated.
     """
-    result = get_aggregator(method)(records.all(Judgement, split=split), split=split.value, now=now)
+    aggregate = get_aggregator(method) if isinstance(method, str) else method
+    judgements = records.all(Judgement, split=split)
+    result = aggregate(judgements, split=split.value, now=now)
+    if traits is not None:
+        table = tabulate(judgements)
+        names = None if topics is None else [topics.get(prompt_id(pair.prompt), NO_TOPIC) for pair in table.pairs]
+        found = minority_views(table, traits, rng=np.random.default_rng(seed), topics=names)
+        result = with_both_views(result, table, found)
+    if tests_drift:
+        drift = expectation_drift(judgements, rng=np.random.default_rng(seed))
+        result = restated(result, result.report.model_copy(update={"drift": drift}))
     records.put_all(
         [
-            (result.report, split.value, method),
+            (result.report, split.value, result.report.method),
             *((preference, split.value, result.report.id) for preference in result.preferences),
         ]
     )

@@ -6,6 +6,7 @@ Takes judgements in any order; yields arrays that the aggregators count and fit 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class JudgementTable:
-    """One row a judgement, sorted by identity; arrays of row length J, pair length P, annotator names of length K.
+    """One row a judgement; arrays of row length J, pair length P, annotator names of length K.
+
+    Rows are sorted by prompt, completions, annotator and side: neither what a completion is called (first or second)
+    nor who won changes their order, nor so the order in which numbers are summed.
 
     `outcome` is 1 where `a` won, -1 where `b` won, 0 for a tie; `side` is 1 where `a` stood on the left, else -1.
     `item_a` and `item_b` number the completions of a prompt, so that pairs of one prompt can share an item.
@@ -56,7 +60,7 @@ class JudgementTable:
     @property
     def judgement_set(self) -> str:
         """Hash of the sorted identities of the judgements that went in."""
-        return digest([judgement.id for judgement in self.judgements])
+        return digest(sorted(judgement.id for judgement in self.judgements))
 
 
 def tabulate(judgements: Sequence[Judgement]) -> JudgementTable:
@@ -101,6 +105,34 @@ def _usable(judgements: Sequence[Judgement]) -> tuple[list[Judgement], tuple[str
     return kept, tuple(f"{count} {what}" for what, count in sorted(left_out.items()))
 
 
+class _Row(NamedTuple):
+    """A judgement turned so that `a` is before `b`; rows sort by these fields, `place` tells the judgement."""
+
+    prompt: tuple[tuple[str, str], ...]
+    a: str
+    b: str
+    annotator: str
+    side: int
+    outcome: int
+    identity: str
+    place: int
+
+
+def _row(judgement: Judgement, place: int) -> _Row:
+    sign = -1 if judgement.first > judgement.second else 1
+    a, b = sorted((judgement.first, judgement.second))
+    return _Row(
+        prompt=tuple((message.role, message.content) for message in judgement.prompt),
+        a=a,
+        b=b,
+        annotator=judgement.annotator,
+        side=sign if judgement.first_shown == "left" else -sign,
+        outcome={"first": sign, "second": -sign}.get(judgement.choice, 0),
+        identity=judgement.id,
+        place=place,
+    )
+
+
 def _table(judgements: list[Judgement], notes: tuple[str, ...]) -> JudgementTable:
     annotators = sorted({judgement.annotator for judgement in judgements})
     annotator_number = {name: number for number, name in enumerate(annotators)}
@@ -108,29 +140,24 @@ def _table(judgements: list[Judgement], notes: tuple[str, ...]) -> JudgementTabl
     items: dict[tuple[object, ...], int] = {}
     pair_numbers: dict[tuple[int, int], int] = {}
     pairs: list[Pair] = []
-    rows = np.empty((len(judgements), 6), dtype=np.int64)
-    for row, judgement in enumerate(judgements):
-        prompt = tuple((message.role, message.content) for message in judgement.prompt)
-        is_turned = judgement.first > judgement.second
-        a, b = (judgement.second, judgement.first) if is_turned else (judgement.first, judgement.second)
-        item_a = items.setdefault((prompt, a), len(items))
-        item_b = items.setdefault((prompt, b), len(items))
+    numbers = np.empty((len(judgements), 6), dtype=np.int64)
+    rows = sorted(_row(judgement, place) for place, judgement in enumerate(judgements))
+    for at, row in enumerate(rows):
+        item_a = items.setdefault((row.prompt, row.a), len(items))
+        item_b = items.setdefault((row.prompt, row.b), len(items))
         number = pair_numbers.setdefault((item_a, item_b), len(pairs))
         if number == len(pairs):
-            pairs.append(Pair(judgement.prompt, a, b))
-        sign = -1 if is_turned else 1
-        outcome = {"first": sign, "second": -sign}.get(judgement.choice, 0)
-        side = sign if judgement.first_shown == "left" else -sign
-        rows[row] = (number, annotator_number[judgement.annotator], outcome, side, item_a, item_b)
-    pair, annotator, outcomes, sides, items_a, items_b = np.ascontiguousarray(rows.T)
+            pairs.append(Pair(judgements[row.place].prompt, row.a, row.b))
+        numbers[at] = (number, annotator_number[row.annotator], row.outcome, row.side, item_a, item_b)
+    pair, annotator, outcome, side, items_a, items_b = np.ascontiguousarray(numbers.T)
     return JudgementTable(
-        judgements=tuple(judgements),
+        judgements=tuple(judgements[row.place] for row in rows),
         pairs=tuple(pairs),
         annotators=tuple(annotators),
         pair=pair,
         annotator=annotator,
-        outcome=outcomes,
-        side=sides,
+        outcome=outcome,
+        side=side,
         item_a=items_a,
         item_b=items_b,
         items=len(items),
