@@ -9,8 +9,10 @@ import pytest
 import uvicorn
 
 from assay.feedback import current_judgements, open_campaign
+from assay.feedback.assignment import Pass
+from assay.feedback.schemes import Attribute, Scheme
 from assay.records.conversation import user_prompt
-from assay.records.judgement import Item, Judgement
+from assay.records.judgement import Item, Judgement, Ranking
 from assay.web import create_annotation_app
 
 pytestmark = pytest.mark.browser
@@ -32,23 +34,44 @@ def chromium():
 
 
 @pytest.fixture
-def site(workspace, now):
-    """Address of a served campaign of three pairs."""
-    items = [
-        Item(campaign="kitchen", prompt=user_prompt(f"prompt {n}"), first=text, second=f"plain {n}", created_at=now)
-        for n, text in enumerate(["one", "line\n" * 30, HOSTILE])
-    ]
-    open_campaign(workspace.records, "kitchen", items, now=now)
-    app = create_annotation_app(workspace, clock=lambda: datetime.now(UTC))
-    with socket.socket() as listener:
+def serve(workspace, now):
+    """A function that serves a campaign of three pairs, under a scheme where one is given, and returns its address."""
+    started = []
+
+    def serve_(scheme=None, texts=("one", "line\n" * 30, HOSTILE), others=None):
+        items = [
+            Item(
+                campaign="kitchen",
+                prompt=user_prompt(f"prompt {n}"),
+                first=text,
+                second=f"plain {n}",
+                others=others,
+                created_at=now,
+            )
+            for n, text in enumerate(texts)
+        ]
+        open_campaign(workspace.records, "kitchen", items, now=now, scheme=scheme)
+        app = create_annotation_app(workspace, clock=lambda: datetime.now(UTC))
+        listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
+        listener.listen()
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/c/kitchen"
+        started.append((server, thread, listener))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/c/kitchen"
+
+    yield serve_
+    for server, thread, listener in started:
         server.should_exit = True
         thread.join(timeout=20)
         assert not thread.is_alive()
+        listener.close()
+
+
+@pytest.fixture
+def site(serve):
+    return serve()
 
 
 @pytest.fixture
@@ -61,6 +84,7 @@ def open_page(chromium):
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)
+        page.clear_problems = problems.clear
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: message.type == "error" and problems.append(message.text))
         return page
@@ -91,8 +115,11 @@ def _enter(page, site, name="ada"):
 
 
 def _press(page, key):
-    with page.expect_navigation():
-        page.keyboard.press(key)
+    """Press a key and wait until another page, or another item on the same one, has come and is stored."""
+    page.evaluate("document.querySelector('main').dataset.old = 'yes'")
+    page.keyboard.press(key)
+    page.locator("main:not([data-old])").wait_for()
+    page.wait_for_load_state("networkidle")
 
 
 def test_a_whole_campaign_goes_by_keyboard_alone(open_page, site, workspace):
@@ -100,7 +127,7 @@ def test_a_whole_campaign_goes_by_keyboard_alone(open_page, site, workspace):
     _enter(page, site)
     assert page.evaluate("document.activeElement.textContent") == "Which answer is better?"
     _press(page, "1")
-    _press(page, "4")
+    _press(page, "b")
     _press(page, "u")
     assert page.get_by_text("2 of 3").is_visible()
     _press(page, "2")
@@ -133,10 +160,10 @@ def test_a_hostile_answer_runs_no_script_and_is_shown_as_it_is(open_page, site):
     page = open_page()
     _enter(page, site)
     for _ in range(3):
-        texts = page.locator(".answer .text").all_text_contents()
+        texts = [text.strip() for text in page.locator(".answer .text").all_text_contents()]
         if HOSTILE in texts:
             break
-        _press(page, "5")
+        _press(page, "x")
     assert HOSTILE in texts
     assert "owned" not in page.title()
     assert page.locator("main img, main script").count() == 0
@@ -161,7 +188,7 @@ def test_everything_works_without_script(open_page, site, workspace):
 def test_keys_can_be_turned_off_and_stay_off(open_page, site, workspace):
     page = open_page()
     _enter(page, site)
-    page.get_by_text("Help and keys").click()
+    page.locator("[data-help] summary").click()
     page.get_by_label("Answer with single keys").uncheck()
     page.keyboard.press("1")
     page.reload()
@@ -186,7 +213,7 @@ def test_news_is_read_out_and_the_parts_have_names(open_page, site):
         assert page.get_by_role("region", name=name).count() == 1
     assert page.get_by_role("progressbar", name="2 of 3").count() == 1
     order = page.evaluate("[...document.querySelectorAll('button[data-key]')].map((one) => one.dataset.key)")
-    assert order == ["u", "1", "2", "3", "4", "5"]
+    assert order == ["u", "1", "2", "3", "b", "x", "f", "p"]
 
 
 def test_nothing_is_cut_off_or_covered_at_200_percent_zoom_or_on_a_phone(open_page, site):
@@ -240,3 +267,88 @@ def test_all_text_has_enough_contrast_in_light_and_in_dark(open_page, site):
         grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
         assert page.evaluate(_CONTRAST) >= 4.5
     assert len(grounds) == 2
+
+
+WHOLE = (
+    Attribute(name="honesty", title="Honesty"),
+    Attribute(name="detail", title="Level of detail", kind="amount"),
+)
+
+
+def test_a_whole_scheme_goes_by_digits_and_enter(open_page, serve, workspace, now):
+    page = open_page()
+    _enter(page, serve(Scheme(name="whole", attributes=WHOLE, created_at=now), texts=("one two three",)))
+    for digit in "523":
+        page.keyboard.press(digit)
+    assert page.locator("[name=overall]:checked").count() == 0
+    page.keyboard.press("1")
+    _press(page, "Enter")
+    page.get_by_role("heading", name="Thank you").wait_for()
+    (judgement,) = workspace.records.all(Judgement)
+    is_left = judgement.first_shown == "left"
+    assert (judgement.choice, judgement.strength) == ("first" if is_left else "second", 2)
+    assert judgement.attributes == {"honesty": "second" if is_left else "first"}
+    assert sorted(rating.value for rating in judgement.ratings) == ["right", "too_much"]
+
+
+def test_marked_words_and_an_edit_with_its_changes_go_with_the_answer(open_page, serve, workspace, now):
+    page = open_page()
+    _enter(page, serve(Scheme(name="five", created_at=now), texts=("one two three",)))
+    page.get_by_text("one two three").first.evaluate("(text) => window.getSelection().selectAllChildren(text)")
+    page.keyboard.press("c")
+    assert page.locator("#quote-0").input_value() == "one two three"
+    page.locator("[data-tool=e] summary").focus()
+    page.keyboard.press("e")
+    page.locator("#edit:focus, #edit-place:focus").wait_for()
+    page.locator("#edit").fill("better words")
+    page.get_by_role("button", name="Show what I changed").click()
+    page.locator("ins", has_text="better").wait_for()
+    assert page.locator("del").count() >= 1
+    page.locator("h1").focus()
+    _press(page, "5")
+    (judgement,) = workspace.records.all(Judgement)
+    (critique,) = judgement.critiques
+    assert (critique.completion, critique.text, critique.start) == ("first", "one two three", 0)
+    assert judgement.edit.text == "better words"
+    assert judgement.strength == 2
+
+
+def test_a_ranking_with_a_tie_goes_by_digits(open_page, serve, workspace, now):
+    page = open_page()
+    _enter(page, serve(Scheme(name="r", task="ranking", created_at=now), texts=("one",), others=("three",)))
+    for digit in "112":
+        page.keyboard.press(digit)
+    _press(page, "Enter")
+    assert sorted(workspace.records.all(Ranking)[0].ranks) == [1, 1, 2]
+
+
+def test_the_next_item_is_shown_before_the_server_has_answered_and_a_failure_gives_the_item_back(
+    open_page, site, workspace
+):
+    page = open_page()
+    _enter(page, site)
+    page.wait_for_load_state("networkidle")
+    item = page.locator("form.reply [name=item]").input_value()
+    page.evaluate("document.querySelector('main').dataset.old = 'yes'")
+    page.context.route("**/answer", lambda route: route.abort())
+    page.keyboard.press("1")
+    page.get_by_text("could not be stored").wait_for()
+    assert page.locator("form.reply [name=item]").input_value() == item
+    assert workspace.records.count(Judgement) == 0
+    page.context.unroute("**/answer")
+    page.clear_problems()
+    _press(page, "1")
+    assert workspace.records.count(Judgement) == 1
+
+
+def test_f_opens_the_reasons_and_flags_only_from_there(open_page, site, workspace):
+    page = open_page()
+    _enter(page, site)
+    page.keyboard.press("f")
+    page.locator("#why:focus").wait_for()
+    assert workspace.records.count(Pass) == 0
+    page.get_by_label("Why", exact=True).select_option("upsetting")
+    page.get_by_role("button", name="Skip and flag").focus()
+    _press(page, "Enter")
+    page.get_by_text("a reviewer will look at it").wait_for()
+    assert workspace.records.all(Pass)[0].reason == "upsetting"

@@ -6,19 +6,21 @@ import pytest
 
 from assay.feedback import (
     Folds,
+    Said,
     current_judgements,
     find_campaign,
     give_consent,
-    next_item,
+    next_turn,
     open_campaign,
     progress,
-    read_items,
+    queue_of,
     record_answer,
-    shown_order,
     undo_last,
 )
-from assay.feedback.campaign import campaign_names, canonical_choice, credible_time_s, find_item
+from assay.feedback.answering import canonical_choice, credible_time_s, shown_order
+from assay.feedback.campaign import Campaign, campaign_names, find_item
 from assay.feedback.folds import AnnotatorFold
+from assay.feedback.items import read_items
 from assay.records.conversation import user_prompt
 from assay.records.errors import InputError, StorageError
 from assay.records.judgement import Item, Judgement
@@ -31,6 +33,35 @@ def _items(now, count=12, campaign="kitchen"):
     ]
 
 
+class Desk:
+    """One campaign as the site sees it."""
+
+    def __init__(self, records, now, name="kitchen"):
+        self.records, self.now, self.leases = records, now, queue_of(records)
+        self.campaign = find_campaign(records, name)
+
+    def next(self, name="ada"):
+        turn = next_turn(self.leases, self.campaign, name, now=self.now)
+        return turn and turn.item
+
+    def answer(self, item, name="ada", answer="left", time_on_task_s=None):
+        said = Said(overall=answer, time_on_task_s=time_on_task_s)
+        return record_answer(self.leases, self.campaign, name, item, said, now=self.now)
+
+    def undo(self, name="ada"):
+        return undo_last(self.leases, self.campaign, name, now=self.now)
+
+    def progress(self, name="ada"):
+        return progress(self.leases, self.campaign.name, name)
+
+    def judge_all(self, name):
+        seen = []
+        while item := self.next(name):
+            seen.append(item.id)
+            self.answer(item, name)
+        return seen
+
+
 @pytest.fixture
 def records(workspace, now):
     open_campaign(workspace.records, "kitchen", _items(now), now=now)
@@ -39,24 +70,27 @@ def records(workspace, now):
     return workspace.records
 
 
-def _judge_all(records, name, now, answer="left"):
-    seen = []
-    while item := next_item(records, "kitchen", name):
-        seen.append(item.id)
-        record_answer(records, item, name, answer, now=now)
-    return seen
+@pytest.fixture
+def desk(records, now):
+    return Desk(records, now)
 
 
-def test_everybody_judges_every_item_once_in_an_order_of_their_own(records, now):
-    ada, bob = (_judge_all(records, name, now) for name in ("ada", "bob"))
+def test_everybody_judges_every_item_once_in_an_order_of_their_own(desk):
+    ada, bob = (desk.judge_all(name) for name in ("ada", "bob"))
     assert len(set(ada)) == 12
     assert sorted(ada) == sorted(bob)
     assert ada != bob
-    assert progress(records, "kitchen", "ada") == (12, 12)
+    assert desk.progress() == (12, 12)
 
 
-def test_the_next_item_stays_until_it_is_judged(records):
-    assert len({next_item(records, "kitchen", "ada").id for _ in range(5)}) == 1
+def test_the_next_item_stays_until_it_is_judged(desk):
+    assert len({desk.next().id for _ in range(5)}) == 1
+
+
+def test_the_item_after_the_next_is_known_ahead_and_comes_then(desk, now):
+    ahead = next_turn(desk.leases, desk.campaign, "ada", now=now, ahead=1)
+    desk.answer(desk.next())
+    assert desk.next() == ahead.item
 
 
 def test_sides_are_the_same_on_every_visit_and_balanced():
@@ -82,75 +116,97 @@ def test_an_answer_on_the_screen_becomes_a_choice_in_canonical_order(answer, fir
     assert canonical_choice(answer, first_shown) == choice
 
 
-def test_a_judgement_tells_what_was_shown_and_by_whom(records, now):
-    item = next_item(records, "kitchen", "ada")
-    judgement = record_answer(records, item, "ada", "left", now=now, time_on_task_s=3.14159)
+def test_a_judgement_tells_what_was_shown_and_by_whom(desk, records):
+    item = desk.next()
+    judgement = desk.answer(item, time_on_task_s=3.14159)
     is_left = shown_order("ada", item.id) == "left"
     assert judgement.first_shown == ("left" if is_left else "right")
     assert judgement.choice == ("first" if is_left else "second")
     assert (judgement.first, judgement.second, judgement.time_on_task_s) == (item.first, item.second, 3.1)
     assert judgement.consent_version is not None
-    split = find_campaign(records, "kitchen").splits[item.id]
+    split = desk.leases.split_of("kitchen", item.id)
     assert records.all(Judgement, split=split, subject="ada") == [judgement]
 
 
-def test_the_same_answer_twice_is_stored_once_and_another_supersedes_it(records, now):
-    item = next_item(records, "kitchen", "ada")
-    first = record_answer(records, item, "ada", "tie", now=now, time_on_task_s=2)
-    assert record_answer(records, item, "ada", "tie", now=now, time_on_task_s=9) == first
-    second = record_answer(records, item, "ada", "both_bad", now=now)
+def test_the_same_answer_twice_is_stored_once_and_another_supersedes_it(desk, records):
+    item = desk.next()
+    first = desk.answer(item, answer="tie", time_on_task_s=2)
+    assert desk.answer(item, answer="tie", time_on_task_s=9) == first
+    second = desk.answer(item, answer="both_bad")
     assert second.supersedes == first.id
     assert records.count(Judgement) == 2
     assert current_judgements(records.all(Judgement)) == [second]
 
 
-def test_undo_takes_back_the_last_answer_and_serves_its_item_again(records, now):
-    first = next_item(records, "kitchen", "ada")
-    record_answer(records, first, "ada", "tie", now=now)
-    second = next_item(records, "kitchen", "ada")
-    answer = record_answer(records, second, "ada", "left", now=now)
-    assert undo_last(records, "kitchen", "ada", now=now) == answer
-    assert next_item(records, "kitchen", "ada") == second
-    assert progress(records, "kitchen", "ada").judged == 1
-    assert undo_last(records, "kitchen", "ada", now=now).prompt == first.prompt
-    assert next_item(records, "kitchen", "ada") == first
-    assert undo_last(records, "kitchen", "ada", now=now) is None
+def test_undo_takes_back_the_last_answer_and_serves_its_item_again(desk, records):
+    first = desk.next()
+    desk.answer(first, answer="tie")
+    second = desk.next()
+    answer = desk.answer(second)
+    assert desk.undo() == answer
+    assert desk.next() == second
+    assert desk.progress().judged == 1
+    assert desk.undo().prompt == first.prompt
+    assert desk.next() == first
+    assert desk.undo() is None
     assert current_judgements(records.all(Judgement)) == []
     assert records.count(Judgement) == 4
 
 
-def test_an_undone_answer_may_be_given_again_and_undone_again(records, now):
-    item = next_item(records, "kitchen", "ada")
+def test_an_undone_answer_may_be_given_again_and_undone_again(desk, records):
+    item = desk.next()
     for _ in range(3):
-        record_answer(records, item, "ada", "tie", now=now)
+        desk.answer(item, answer="tie")
         assert len(current_judgements(records.all(Judgement))) == 1
-        undo_last(records, "kitchen", "ada", now=now)
+        desk.undo()
         assert current_judgements(records.all(Judgement)) == []
     assert records.count(Judgement) == 6
 
 
-def test_an_undo_touches_nobody_else(records, now):
-    _judge_all(records, "bob", now)
-    item = next_item(records, "kitchen", "ada")
-    record_answer(records, item, "ada", "tie", now=now)
-    undo_last(records, "kitchen", "ada", now=now)
-    assert progress(records, "kitchen", "bob") == (12, 12)
+def test_an_undone_answer_may_be_given_again_after_its_lease_was_lost(desk, records):
+    item = desk.next()
+    desk.answer(item, answer="tie")
+    desk.undo()
+    assert desk.leases.release("kitchen", "ada") == 1
+    desk.answer(item, answer="tie")
+    assert len(current_judgements(records.all(Judgement))) == 1
 
 
-def test_nobody_is_recorded_without_consent_to_the_current_text(records, now):
-    item = next_item(records, "kitchen", "eve")
+def test_an_undo_touches_nobody_else(desk):
+    desk.judge_all("bob")
+    desk.answer(desk.next())
+    desk.undo()
+    assert desk.progress("bob") == (12, 12)
+
+
+def test_nobody_is_recorded_without_consent_to_the_current_text(desk, records):
+    item = desk.next("eve")
     with pytest.raises(InputError, match="no consent to the current text"):
-        record_answer(records, item, "eve", "left", now=now)
+        desk.answer(item, "eve")
     assert records.count(Judgement) == 0
 
 
-def test_a_campaign_that_is_opened_again_gains_items_and_keeps_answers(records, now):
-    done = _judge_all(records, "ada", now)
+def test_a_campaign_that_is_opened_again_gains_items_and_keeps_answers(desk, records, now):
+    done = desk.judge_all("ada")
     open_campaign(records, "kitchen", _items(now, 15), now=now)
-    assert progress(records, "kitchen", "ada") == (12, 15)
-    assert len(_judge_all(records, "ada", now)) == 3
-    assert set(done) < set(find_campaign(records, "kitchen").splits)
+    assert desk.progress() == (12, 15)
+    assert not set(desk.judge_all("ada")) & set(done)
+    assert desk.progress() == (15, 15)
     assert campaign_names(records) == ["kitchen"]
+
+
+def test_a_campaign_from_before_there_were_queues_is_put_into_one(workspace, now):
+    items = _items(now, 3)
+    old = Campaign(
+        name="kitchen",
+        splits={item.id: "train" for item in items},
+        folds=Folds(held_out_annotators="none"),
+        created_at=now,
+    )
+    workspace.records.put_all([*((item, None, "kitchen") for item in items), (old, None, "kitchen")])
+    give_consent(workspace.records, "ada", "train", now=now)
+    assert len(Desk(workspace.records, now).judge_all("ada")) == 3
+    assert workspace.records.count(Judgement, split="train") == 3
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a b", "x" * 81, "-a", "a?b"])
@@ -172,7 +228,7 @@ def test_an_unknown_campaign_or_a_foreign_item_is_told(records, now):
     item = _items(now, 1, "garden")[0]
     open_campaign(records, "garden", [item], now=now)
     with pytest.raises(StorageError, match="an item of 'kitchen'"):
-        find_item(records, "kitchen", item.id)
+        find_item(queue_of(records), "kitchen", item.id)
 
 
 def test_a_divided_campaign_keeps_people_and_prompts_apart(workspace, now):
@@ -181,7 +237,7 @@ def test_a_divided_campaign_keeps_people_and_prompts_apart(workspace, now):
     open_campaign(records, "kitchen", _items(now, 40), now=now, folds=folds)
     for name in ("ada", "bob"):
         give_consent(records, name, "train", now=now)
-        _judge_all(records, name, now)
+        Desk(records, now).judge_all(name)
     training = [j for split in ("train", "watch") for j in records.all(Judgement, split=split)]
     evaluation = [j for split in ("held_out", "sealed") for j in records.all(Judgement, split=split)]
     assert {j.annotator for j in training} == {"ada"}
@@ -201,7 +257,8 @@ def test_a_measured_time_is_kept_only_as_far_as_it_is_credible(measured, kept, n
 def test_items_are_read_from_rows(tmp_path, now):
     rows = [{"prompt": "p", "first": "a", "second": "b"}] * 2 + [{"prompt": "q", "first": "a", "second": "b"}]
     (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    items = read_items(tmp_path / "items.jsonl", campaign="kitchen", now=now)
+    items, gold = read_items(tmp_path / "items.jsonl", campaign="kitchen", now=now)
+    assert gold == {}
     assert [item.prompt for item in items] == [user_prompt("p"), user_prompt("q")]
 
 
@@ -215,3 +272,37 @@ def test_every_bad_item_is_told(tmp_path, now):
         "line 2: unknown field 'model'",
     ]
     assert len(caught.value.faults) == 3
+
+
+def test_a_row_may_hold_several_completions_or_a_known_answer(tmp_path, now):
+    rows = [
+        {"prompt": "p", "completions": ["a", "b", "c"]},
+        {"prompt": "q", "first": "a", "second": "b", "gold": "second"},
+    ]
+    (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (several, check), gold = read_items(tmp_path / "items.jsonl", campaign="kitchen", now=now)
+    assert several.completions == ("a", "b", "c")
+    assert gold == {check.id: "second"}
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ({"completions": ["a", "a"]}, "two or more different texts"),
+        ({"completions": ["a"]}, "two or more different texts"),
+        ({"completions": "ab"}, "two or more different texts"),
+        ({"completions": [str(n) for n in range(10)]}, "10 completions, at most 9"),
+        ({"first": "a", "second": "b", "gold": "left"}, "gold is 'left'"),
+        ({"completions": ["a", "b"], "gold": "first"}, "a pair only has one"),
+    ],
+)
+def test_a_row_that_cannot_be_asked_is_told(row, fault, tmp_path, now):
+    (tmp_path / "items.jsonl").write_text(json.dumps({"prompt": "p", **row}))
+    with pytest.raises(InputError, match=fault):
+        read_items(tmp_path / "items.jsonl", campaign="kitchen", now=now)
+
+
+def test_several_completions_need_a_ranking(workspace, now):
+    item = Item(campaign="k", prompt=user_prompt("p"), first="a", second="b", others=("c",), created_at=now)
+    with pytest.raises(InputError, match="more than two completions"):
+        open_campaign(workspace.records, "k", [item], now=now)

@@ -7,7 +7,9 @@ import uvicorn
 from typer.testing import CliRunner
 
 from assay.cli.feedback import app
-from assay.feedback import find_campaign
+from assay.feedback import Said, find_campaign, give_consent, next_turn, queue_of, record_answer
+from assay.feedback.accounts import check_password
+from assay.feedback.schemes import Scheme
 from assay.records.errors import AssayError
 from assay.records.judgement import Judgement
 
@@ -59,7 +61,7 @@ def test_a_bad_file_and_a_missing_workspace_are_told(workspace, rows_file, tmp_p
 def test_a_campaign_is_opened_and_served(workspace, tmp_path, monkeypatch):
     (tmp_path / "items.jsonl").write_text(json.dumps({"prompt": "p", "first": "a", "second": "b"}))
     output = _run("campaign", "kitchen", tmp_path / "items.jsonl", "-w", workspace.directory)
-    assert "1 pairs in kitchen" in output
+    assert "1 items in kitchen" in output
     assert find_campaign(workspace.records, "kitchen").id in output
     served = {}
     monkeypatch.setattr(uvicorn, "run", lambda site, **settings: served.update(settings, site=site))
@@ -68,3 +70,57 @@ def test_a_campaign_is_opened_and_served(workspace, tmp_path, monkeypatch):
     assert (served["host"], served["port"]) == ("127.0.0.1", 8123)
     with pytest.raises(AssayError, match="expected a campaign 'garden'"):
         _run("serve", "--campaign", "garden", "-w", workspace.directory)
+
+
+@pytest.fixture
+def kitchen(workspace, tmp_path):
+    rows = [{"prompt": f"p{n}", "first": "a", "second": "b"} for n in range(3)]
+    rows += [{"prompt": "check", "first": "a", "second": "b", "gold": "first"}]
+    (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "scheme.yaml").write_text("name: helpful\nattributes: [{name: honesty, title: Honesty}]\n")
+    settings = ["--scheme", tmp_path / "scheme.yaml", "--overlap", "2", "--gold-rate", "0.1"]
+    return _run("campaign", "kitchen", tmp_path / "items.jsonl", *settings, "-w", workspace.directory)
+
+
+def test_a_campaign_keeps_its_scheme_its_overlap_and_its_checks(workspace, kitchen):
+    assert "3 items in kitchen, and 1 that check" in kitchen
+    found = find_campaign(workspace.records, "kitchen")
+    assert (found.run.overlap, found.run.gold_rate) == (2, 0.1)
+    assert workspace.records.all(Scheme)[0].id == found.scheme
+
+
+def test_the_site_is_open_to_other_machines_only_by_account_or_by_word(workspace, kitchen, monkeypatch, tmp_path):
+    monkeypatch.setattr(uvicorn, "run", lambda *_, **__: None)
+    serve = ("serve", "--campaign", "kitchen", "--host", "0.0.0.0", "-w", workspace.directory)  # noqa: S104
+    with pytest.raises(AssayError, match="enter by account"):
+        _run(*serve)
+    assert "judge at" in _run(*serve, "--open")
+    (tmp_path / "password").write_text("correct horse battery\n")
+    account = ("account", "ada", "--role", "manager", "--password-file", tmp_path / "password")
+    assert "assay feedback link ada" in _run(*account, "-w", workspace.directory)
+    assert check_password(workspace.records, "ada", "correct horse battery").role == "manager"
+    assert "judge at" in _run(*serve)
+
+
+def test_a_link_is_printed_for_an_open_account_only(workspace, kitchen):
+    _run("account", "ada", "-w", workspace.directory)
+    assert "https://judge.example/enter?key=" in _run(
+        "link", "ada", "--site", "https://judge.example/", "-w", workspace.directory
+    )
+    _run("account", "ada", "--close", "-w", workspace.directory)
+    with pytest.raises(AssayError, match="an open account 'ada'"):
+        _run("link", "ada", "-w", workspace.directory)
+
+
+def test_quality_demonstrations_and_withdrawal_are_told(workspace, kitchen, now):
+    give_consent(workspace.records, "ada", "train", now=now)
+    leases, campaign = queue_of(workspace.records), find_campaign(workspace.records, "kitchen")
+    for _ in range(2):
+        item = next_turn(leases, campaign, "ada", now=now).item
+        said = Said(overall="left", attributes={"honesty": "tie"}, edit="better")
+        record_answer(leases, campaign, "ada", item, said, now=now)
+    assert "ada: 2 judged" in _run("quality", "kitchen", "-w", workspace.directory)
+    assert "2 demonstrations" in _run("demonstrations", "kitchen", "-w", workspace.directory)
+    output = _run("withdraw", "ada", "-w", workspace.directory)
+    assert "2 judgements taken back" in output
+    assert "stale releases: none" in output

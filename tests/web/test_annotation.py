@@ -7,16 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from site_visits import Visit
 from sqlalchemy.exc import OperationalError
-from starlette.testclient import TestClient
 
-from assay.feedback import current_judgements, open_campaign, shown_order
+from assay.feedback import current_judgements, open_campaign
+from assay.feedback.answering import shown_order
 from assay.feedback.consent import Consent
 from assay.records.conversation import Message, user_prompt
 from assay.records.errors import StorageError
 from assay.records.judgement import Item, Judgement
+from assay.storage.leases import Leases
 from assay.web import create_annotation_app
-from assay.web.annotation import ANSWERS
+from assay.web.keys import BOTH_BAD, CANNOT_JUDGE, THREE_STEPS
 
 HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=alert(1)>"
 CLOCK = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -34,7 +36,7 @@ def items(workspace, now):
 
 @pytest.fixture
 def client(workspace, items):
-    with TestClient(create_annotation_app(workspace, clock=lambda: CLOCK)) as client:
+    with Visit(create_annotation_app(workspace, clock=lambda: CLOCK)) as client:
         yield client
 
 
@@ -51,7 +53,7 @@ def _hidden(page, name):
 
 def _answer(client, answer="left", **fields):
     page = client.get("/c/kitchen")
-    return client.post("/c/kitchen/answer", data={"item": _hidden(page, "item"), "answer": answer} | fields)
+    return client.post("/c/kitchen/answer", data={"item": _hidden(page, "item"), "overall": answer} | fields)
 
 
 def test_a_person_gives_a_name_then_consent_then_sees_a_pair(client, workspace):
@@ -79,13 +81,13 @@ def test_a_name_that_is_none_is_asked_again(client, name):
 def test_the_sides_are_those_of_the_server_on_every_visit(ada, items):
     pages = [ada.get("/c/kitchen").text for _ in range(3)]
     assert len(set(pages)) == 1
-    shown = re.findall(r'<div class="text" dir="auto">(.*?)</div>', pages[0])[1:]
+    shown = re.findall(r'<div class="text" dir="auto"><p>(.*?)</p>', pages[0])
     item = next(item for item in items if item.id in pages[0])
     expected = [item.first, item.second] if shown_order("ada", item.id) == "left" else [item.second, item.first]
     assert shown == expected
 
 
-@pytest.mark.parametrize("answer", [key.answer for key in ANSWERS])
+@pytest.mark.parametrize("answer", [key.value for key in (*THREE_STEPS, BOTH_BAD, CANNOT_JUDGE)])
 def test_every_answer_is_stored_as_what_it_means(ada, workspace, answer):
     page = _answer(ada, answer, active_s="12.5")
     assert page.status_code == 200
@@ -113,7 +115,7 @@ def test_time_from_the_page_is_believed_only_within_reason(ada, workspace, sent,
 def test_a_campaign_ends_with_thanks_and_can_still_be_undone(ada, workspace):
     for _ in range(4):
         page = _answer(ada, "tie")
-    assert "You have judged all 4 pairs" in page.text
+    assert "You have judged all 4 items" in page.text
     page = ada.post("/c/kitchen/undo")
     assert "Your last answer was taken back." in page.text
     assert "4 of 4" in page.text
@@ -131,7 +133,7 @@ def test_the_same_form_sent_twice_at_once_is_one_answer(ada, workspace):
     item = _hidden(ada.get("/c/kitchen"), "item")
     with ThreadPoolExecutor(4) as pool:
         sent = [
-            pool.submit(ada.post, "/c/kitchen/answer", data={"item": item, "answer": "left", "active_s": str(n)})
+            pool.submit(ada.post, "/c/kitchen/answer", data={"item": item, "overall": "left", "active_s": str(n)})
             for n in range(4)
         ]
         assert {future.result().status_code for future in sent} == {200}
@@ -142,7 +144,7 @@ def test_hostile_text_stays_text_everywhere(workspace, now):
     prompt = (Message(role="system", content=HOSTILE), Message(role="user", content=HOSTILE + "?"))
     item = Item(campaign="hostile", prompt=prompt, first=HOSTILE, second="safe", created_at=now)
     open_campaign(workspace.records, "hostile", [item], now=now)
-    with TestClient(create_annotation_app(workspace, clock=lambda: CLOCK)) as client:
+    with Visit(create_annotation_app(workspace, clock=lambda: CLOCK)) as client:
         client.post("/login", data={"name": '"><script>1</script>', "campaign": "hostile"})
         page = client.post("/c/hostile/consent")
         listed = client.get("/")
@@ -180,7 +182,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(client):
 
 def test_a_form_from_another_site_is_refused_and_stores_nothing(ada, workspace):
     item = _hidden(ada.get("/c/kitchen"), "item")
-    fields = {"item": item, "answer": "left"}
+    fields = {"item": item, "overall": "left"}
     page = ada.post("/c/kitchen/answer", data=fields, headers={"Origin": "https://elsewhere.example"})
     assert page.status_code == 403
     assert workspace.records.count(Judgement) == 0
@@ -190,12 +192,12 @@ def test_a_form_from_another_site_is_refused_and_stores_nothing(ada, workspace):
 def test_a_forged_name_is_nobody(client, workspace):
     client.cookies.set("assay_annotator", "YWRh.0000")
     assert "Your name" in client.get("/c/kitchen").text
-    client.post("/c/kitchen/answer", data={"item": "x", "answer": "left"})
+    client.post("/c/kitchen/answer", data={"item": "x", "overall": "left"})
     assert workspace.records.count(Judgement) == 0
 
 
 def test_the_name_is_known_after_a_restart_and_forgotten_after_leaving(ada, workspace):
-    with TestClient(create_annotation_app(workspace, clock=lambda: CLOCK), cookies=ada.cookies) as again:
+    with Visit(create_annotation_app(workspace, clock=lambda: CLOCK), cookies=ada.cookies) as again:
         assert "Which answer is better?" in again.get("/c/kitchen").text
     ada.post("/logout")
     assert "Your name" in ada.get("/c/kitchen").text
@@ -204,12 +206,14 @@ def test_the_name_is_known_after_a_restart_and_forgotten_after_leaving(ada, work
 @pytest.mark.parametrize(
     ("fields", "status"),
     [
-        ({"answer": "left"}, 400),
-        ({"item": "0" * 64, "answer": "left"}, 404),
-        ({"item": "", "answer": "left"}, 400),
-        ({"item": "ITEM", "answer": "best"}, 400),
+        ({"overall": "left"}, 400),
+        ({"item": "0" * 64, "overall": "left"}, 404),
+        ({"item": "", "overall": "left"}, 400),
+        ({"item": "ITEM", "overall": "best"}, 400),
         ({"item": "ITEM"}, 400),
-        ({"item": "ITEM", "answer": "left", "active_s": "9" * 70_000}, 413),
+        ({"item": "ITEM", "overall": "left", "edit": "x"}, 400),
+        ({"item": "ITEM", "overall": "left", "edit_place": "x"}, 400),
+        ({"item": "ITEM", "overall": "left", "active_s": "9" * 270_000}, 413),
     ],
 )
 def test_a_form_that_is_not_complete_is_told_and_stores_nothing(ada, workspace, fields, status):
@@ -234,12 +238,12 @@ def test_a_login_never_leads_to_another_site(client):
 def test_a_disk_that_is_full_is_told_and_the_pair_comes_again(ada, workspace, monkeypatch):
     item = _hidden(ada.get("/c/kitchen"), "item")
 
-    def full(_rows):
+    def full(*_):
         raise StorageError("the disk is full") from OperationalError("INSERT", {}, OSError("full"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(workspace.records, "put_all", full)
-        page = ada.post("/c/kitchen/answer", data={"item": item, "answer": "left"})
+        patch.setattr(Leases, "_store", full)
+        page = ada.post("/c/kitchen/answer", data={"item": item, "overall": "left"})
     assert page.status_code == 503
     assert "Nothing was stored: the disk is full" in page.text
     assert _hidden(ada.get("/c/kitchen"), "item") == item
@@ -247,7 +251,7 @@ def test_a_disk_that_is_full_is_told_and_the_pair_comes_again(ada, workspace, mo
 
 def test_two_people_do_not_see_each_others_answers(ada, workspace):
     _answer(ada, "left")
-    with TestClient(create_annotation_app(workspace, clock=lambda: CLOCK)) as bob:
+    with Visit(create_annotation_app(workspace, clock=lambda: CLOCK)) as bob:
         bob.post("/login", data={"name": "bob", "campaign": "kitchen"})
         assert "1 of 4" in bob.post("/c/kitchen/consent").text
 
@@ -255,7 +259,7 @@ def test_two_people_do_not_see_each_others_answers(ada, workspace):
 def test_an_empty_answer_is_said_to_be_empty(workspace, now):
     item = Item(campaign="empty", prompt=user_prompt("p"), first=" ", second="b", created_at=now)
     open_campaign(workspace.records, "empty", [item], now=now)
-    with TestClient(create_annotation_app(workspace, clock=lambda: CLOCK)) as client:
+    with Visit(create_annotation_app(workspace, clock=lambda: CLOCK)) as client:
         client.post("/login", data={"name": "ada", "campaign": "empty"})
         assert "This answer is empty." in client.post("/c/empty/consent").text
 

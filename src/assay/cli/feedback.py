@@ -1,4 +1,4 @@
-"""Feedback commands: import and export judgements, open a campaign, and serve it to people."""
+"""Feedback commands: judgements in and out, campaigns and the site that serves them, and the people who judge."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,12 +14,20 @@ from assay.feedback import (
     find_campaign,
     import_judgements,
     open_campaign,
-    read_items,
+    queue_of,
     read_judgements,
 )
+from assay.feedback.accounts import Role, find_account, is_open_to_all, open_account
+from assay.feedback.campaign import Gold, Run
+from assay.feedback.demonstrations import gather_demonstrations
 from assay.feedback.folds import held_out_from
-from assay.web import create_annotation_app
-from assay.web.annotation import campaign_path
+from assay.feedback.items import read_items
+from assay.feedback.quality import Share, annotator_quality
+from assay.feedback.schemes import read_scheme
+from assay.feedback.withdrawal import made_from, withdraw
+from assay.records.errors import ConfigError, explain
+from assay.records.judgement import Judgement
+from assay.web import campaign_path, create_annotation_app, login_address
 
 app = typer.Typer(no_args_is_help=True, help="Collect judgements from people, read them in, write them out.")
 
@@ -64,19 +72,41 @@ def export(
 @app.command("campaign")
 def campaign(
     name: Annotated[str, typer.Argument(help="A new campaign, or one that gains items.")],
-    items: Annotated[Path, typer.Argument(help="Rows of prompt, first and second.")],
+    items: Annotated[Path, typer.Argument(help="Rows of prompt, first and second, or of prompt and completions.")],
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     held_out_annotators: HeldOutOption = "none",
+    scheme: Annotated[Path | None, typer.Option(help="What is asked (YAML); else which of two is better.")] = None,
+    overlap: Annotated[int | None, typer.Option(min=1, help="How many people judge each item; else everybody.")] = None,
+    extra_overlap: Annotated[int | None, typer.Option(min=1, help="How many more while they disagree.")] = None,
+    gold_rate: Annotated[float | None, typer.Option(help="Share of turns with an item whose answer is known.")] = None,
+    repeat_rate: Annotated[float | None, typer.Option(help="Share of turns with an earlier item again.")] = None,
+    break_after_min: Annotated[float | None, typer.Option(help="Active minutes before a break is proposed.")] = None,
+    daily_cap_min: Annotated[float | None, typer.Option(help="Active minutes a day, then no more items.")] = None,
 ) -> None:
-    """Open a campaign: pairs for people to judge in the browser."""
+    """Open a campaign: items for people to judge in the browser."""
     space = open_workspace(workspace)
     moment = now()
     read = read_items(items, campaign=name, now=moment)
     opened = open_campaign(
-        space.records, name, read, now=moment, folds=Folds(held_out_annotators=held_out_from(held_out_annotators))
+        space.records,
+        name,
+        read.items,
+        now=moment,
+        folds=Folds(held_out_annotators=held_out_from(held_out_annotators)),
+        scheme=read_scheme(scheme, now=moment) if scheme else None,
+        run=Run(
+            overlap=overlap,
+            extra_overlap=extra_overlap,
+            gold_rate=gold_rate,
+            repeat_rate=repeat_rate,
+            break_after_min=break_after_min,
+            daily_cap_min=daily_cap_min,
+        ),
+        gold=read.gold,
     )
+    count = queue_of(space.records).items(name)
     space.close()
-    console.print(f"{len(opened.splits)} pairs in {name}")
+    console.print(f"{count} items in {name}" + (f", and {len(read.gold)} that check" if read.gold else ""))
     made("campaign", opened.id, next_command=f"assay feedback serve --campaign {name} --workspace {workspace}")
 
 
@@ -86,15 +116,109 @@ def serve(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 8000,
     host: Annotated[str, typer.Option(help="Address to listen on; the default is this machine only.")] = "127.0.0.1",
+    tls: Annotated[bool, typer.Option("--tls", help="Served with TLS by a proxy: cookies need it.")] = False,
+    open_to_all: Annotated[bool, typer.Option("--open", help="Other machines may judge without an account.")] = False,
 ) -> None:
-    """Serve the annotation page until stopped with Ctrl-C."""
+    """Serve the annotation site until stopped with Ctrl-C."""
     space = open_workspace(workspace)
     found = find_campaign(space.records, campaign)
+    if host not in ("127.0.0.1", "localhost", "::1") and is_open_to_all(space.records) and not open_to_all:
+        do = f"make accounts with `assay feedback account NAME -w {workspace}`, or say --open"
+        got = f"a site without accounts on {host}"
+        raise ConfigError(explain(expected="a site that other machines enter by account", got=got, do=do))
     next_command = f"assay feedback export judgements.jsonl --workspace {workspace}"
     made("campaign", found.id, next_command=next_command)
     console.print(f"judge at http://{host}:{port}{campaign_path(campaign)}")
-    uvicorn.run(create_annotation_app(space, clock=now), host=host, port=port, log_level="warning")
+    site = create_annotation_app(space, clock=now, is_secure=tls)
+    uvicorn.run(site, host=host, port=port, log_level="warning")
     space.close()
+
+
+@app.command("account")
+def account(
+    name: Annotated[str, typer.Argument(help="The person's name.")],
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    role: Annotated[Role, typer.Option(help="What they may see.")] = "annotator",
+    campaign: Annotated[list[str] | None, typer.Option(help="Only these campaigns; may be repeated.")] = None,
+    password_file: Annotated[Path | None, typer.Option(help="First line: their password; else links only.")] = None,
+    close: Annotated[bool, typer.Option("--close", help="Let them in no more.")] = False,
+) -> None:
+    """Make an account for the annotation site, or change one. The first one closes the site to everybody else."""
+    space = open_workspace(workspace)
+    password = password_file.read_text(encoding="utf-8").splitlines()[0] if password_file else None
+    opened = open_account(
+        space.records, name, role, now=now(), password=password, campaigns=campaign or None, is_closed=close
+    )
+    space.close()
+    made("account", opened.id, next_command=f"assay feedback link {name} --workspace {workspace}")
+
+
+@app.command("link")
+def link(
+    name: Annotated[str, typer.Argument(help="A person with an account.")],
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    site: Annotated[str, typer.Option(help="Where the site is served.")] = "http://127.0.0.1:8000",
+) -> None:
+    """Print a login link that works once, within three days."""
+    space = open_workspace(workspace)
+    found = find_account(space.records, name)
+    if found is None or found.is_closed:
+        do = f"make one with `assay feedback account {name} -w {workspace}`"
+        raise ConfigError(explain(expected=f"an open account {name!r}", got="none", do=do))
+    console.print(site.rstrip("/") + login_address(space, name, now=now()), markup=False)
+    space.close()
+    made("account", found.id, next_command=f"assay feedback serve --campaign NAME --workspace {workspace}")
+
+
+@app.command("quality")
+def quality(
+    campaign: Annotated[str, typer.Argument(help="The campaign.")], workspace: WorkspaceOption = DEFAULT_WORKSPACE
+) -> None:
+    """Say how each annotator's answers stand, with 95 % intervals."""
+    space = open_workspace(workspace)
+    found = find_campaign(space.records, campaign)
+    judgements = [one for one in space.records.all(Judgement) if one.campaign == campaign]
+    people = annotator_quality(judgements, space.records.all(Gold, subject=campaign))
+    space.close()
+    for one in people:
+        shares = {"checks": one.gold, "repeats": one.repeats, "left": one.left, "agreement": one.agreement}
+        said = ", ".join(f"{name} {_share(share)}" for name, share in shares.items())
+        console.print(f"{one.annotator}: {one.judged} judged; {said}; hasty {_share(one.hasty)}", markup=False)
+    made("campaign", found.id, next_command=f"assay preferences fit --workspace {workspace}")
+
+
+@app.command("demonstrations")
+def demonstrations(
+    campaign: Annotated[str, typer.Argument(help="The campaign.")], workspace: WorkspaceOption = DEFAULT_WORKSPACE
+) -> None:
+    """Gather the edits of a campaign that stand as demonstrations."""
+    space = open_workspace(workspace)
+    found = find_campaign(space.records, campaign)
+    gathered = gather_demonstrations(space.records, campaign)
+    space.close()
+    console.print(f"{len(gathered)} demonstrations")
+    made("campaign", found.id, next_command=f"assay align sft --workspace {workspace}")
+
+
+@app.command("withdraw")
+def withdraw_(
+    annotator: Annotated[str, typer.Argument(help="Who takes everything back.")],
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Take back all that a person said, and list what was made from it."""
+    space = open_workspace(workspace)
+    done = withdraw(queue_of(space.records), annotator, now=now())
+    stale = made_from(space.records, done.judgements)
+    space.close()
+    console.print(f"{len(done.judgements)} judgements taken back; exports and new fits go without them")
+    for kind, identities in stale._asdict().items():
+        console.print(f"stale {kind}: " + (", ".join(one[:12] for one in identities) or "none"))
+    made("withdrawal", done.id, next_command=f"assay preferences fit --workspace {workspace}")
+
+
+def _share(share: Share) -> str:
+    low, high = share.interval
+    return f"{share.hits}/{share.n} ({low:.2f}-{high:.2f})" if share.n else "-"
 
 
 def _report(summary: ImportSummary) -> None:

@@ -1,27 +1,21 @@
 """Feedback: takes prompts with completions and what people say of them, yields judgements and demonstrations.
 
 Room: `rows` reads files, `formats` knows what a row means, `reading` puts both together and reports every fault;
-`folds` divides prompts and annotators between training and evaluation; `importing` stores, `exporting` writes back out;
-`items` and `campaign` collect answers one by one, in an order and on sides that do not change; `consent` is what people
-agree to first. `simulated` is the panel of the demo, `prompts` and `data` are what it is asked.
+`folds` divides prompts and annotators between training and evaluation; `importing` stores, `exporting` writes back out.
+
+Collecting: `items` and `schemes` are what is asked, `campaign` opens it, `assignment` gives each person the next item
+by leases, `answering` turns what stood on the screen into records, `redaction` hides models' names. People: `consent`
+and `withdrawal`, `accounts` and roles, `fatigue` and breaks, `quality` of their answers, `demonstrations` from their
+edits. `simulated` is the panel of the demo, `prompts` and `data` are what it is asked.
 """
 
-from assay.feedback.campaign import (
-    Campaign,
-    current_judgements,
-    find_campaign,
-    next_item,
-    open_campaign,
-    progress,
-    record_answer,
-    shown_order,
-    undo_last,
-)
+from assay.feedback.answering import Said, current_judgements
+from assay.feedback.assignment import next_turn, progress, record_answer, undo_last
+from assay.feedback.campaign import Campaign, find_campaign, open_campaign, queue_of
 from assay.feedback.consent import TEXTS, consent_version, give_consent
 from assay.feedback.exporting import export_judgements
 from assay.feedback.folds import Folds, Shares
 from assay.feedback.importing import ImportSummary, import_judgements
-from assay.feedback.items import read_items
 from assay.feedback.reading import Imported, read_judgements
 
 __all__ = [
@@ -30,6 +24,7 @@ __all__ = [
     "Folds",
     "ImportSummary",
     "Imported",
+    "Said",
     "Shares",
     "consent_version",
     "current_judgements",
@@ -37,12 +32,11 @@ __all__ = [
     "find_campaign",
     "give_consent",
     "import_judgements",
-    "next_item",
+    "next_turn",
     "open_campaign",
     "progress",
-    "read_items",
+    "queue_of",
     "read_judgements",
     "record_answer",
-    "shown_order",
     "undo_last",
 ]

@@ -1,7 +1,7 @@
 """Consent: the text that a person agrees to before the first item, by version, one purpose a text.
 
 The version is the hash of the text: whoever agreed to another text is asked again. Every judgement from the annotation
-page carries the version. Does not do: withdrawal of what was already given.
+page carries the version. A withdrawal (`assay.feedback.withdrawal`) ends consent; who comes back is asked again.
 """
 
 from datetime import datetime
@@ -33,6 +33,19 @@ class Consent(Record):
     annotator: str
     purpose: Purpose
     version: str
+    after: str | None = None
+    """The withdrawal after which the person came back."""
+
+
+class Withdrawal(Record):
+    """One person's word that nothing of theirs may be used, with the answers it reaches."""
+
+    kind: ClassVar[str] = "withdrawal"
+    annotator: str
+    judgements: tuple[str, ...]
+    demonstrations: tuple[str, ...] = ()
+    previous: str | None = None
+    """The withdrawal before, where the person had come back since."""
 
 
 TEXTS: dict[Purpose, ConsentText] = {
@@ -40,11 +53,14 @@ TEXTS: dict[Purpose, ConsentText] = {
         purpose="train",
         title="Before you start",
         paragraphs=(
-            "You will see a prompt with two answers and say which answer is better. What you choose is used to train "
-            "and to test a language model.",
-            "We store the name you gave, what you chose, and about how long the pair was in front of you. We do not "
-            "store how you move the pointer or what you type.",
-            "Taking part is voluntary. You may say that you cannot judge a pair, and stop at any time.",
+            "You will see a prompt with two or more answers and say which is better. What you choose and write "
+            "is used to train and to test a language model.",
+            "We store the name you gave, what you chose, what you wrote (comments, reasons, better answers), when you "
+            "took a break, and about how long each item was in front of you. We do not store how you move the pointer "
+            "or how you type.",
+            "Taking part is voluntary. You may say that you cannot judge an item, skip it, and stop at any time.",
+            "You may take back what you said at any time, under your name at the top of the page. What a model has "
+            "learnt by then, and copies that were passed on, cannot be reached.",
             "Some answers were written by a machine and may be wrong, rude or unpleasant.",
         ),
     )
@@ -53,13 +69,20 @@ TEXTS: dict[Purpose, ConsentText] = {
 
 def give_consent(records: RecordStore, annotator: str, purpose: Purpose, *, now: datetime) -> Consent:
     """Store a person's yes to the current text."""
-    consent = Consent(annotator=annotator, purpose=purpose, version=TEXTS[purpose].version, created_at=now)
+    after = _withdrawn(records, annotator)
+    consent = Consent(annotator=annotator, purpose=purpose, version=TEXTS[purpose].version, after=after, created_at=now)
     records.put(consent, subject=annotator)
     return consent
 
 
 def consent_version(records: RecordStore, annotator: str, purpose: Purpose) -> str | None:
     """The version that a person agreed to, if it is the current one; else None, and they must be asked."""
-    current = TEXTS[purpose].version
+    current, after = TEXTS[purpose].version, _withdrawn(records, annotator)
     given = records.all(Consent, subject=annotator)
-    return current if any(c.purpose == purpose and c.version == current for c in given) else None
+    is_given = any(c.purpose == purpose and c.version == current and c.after == after for c in given)
+    return current if is_given else None
+
+
+def _withdrawn(records: RecordStore, annotator: str) -> str | None:
+    last = records.latest(Withdrawal, subject=annotator)
+    return last.id if last else None

@@ -20,16 +20,42 @@ class Critique(Value):
     severity: int = Field(default=1, ge=1, le=3)
     start: int | None = None
     end: int | None = None
+    comment: str | None = None
+    """What the person wrote about the span, where they wrote anything."""
+
+
+class Rating(Value):
+    """One completion's place on a scale of a scheme, such as `too_much` level of detail; `position` counts from 0."""
+
+    attribute: str
+    position: int = Field(ge=0)
+    value: str
+
+
+class Edit(Value):
+    """The completion at `position` (canonical, from 0) as the person would rather have it."""
+
+    position: int = Field(ge=0)
+    text: str = Field(min_length=1)
 
 
 class Item(Record):
-    """A prompt with two completions, in canonical order, waiting to be judged. Names of models are never shown."""
+    """A prompt with two completions, in canonical order, waiting to be judged. Names of models are never shown.
+
+    Where more than two are to be ranked, `others` holds the third and those after it.
+    """
 
     kind: ClassVar[str] = "item"
     campaign: str
     prompt: Prompt
     first: str
     second: str
+    others: tuple[str, ...] | None = None
+
+    @property
+    def completions(self) -> tuple[str, ...]:
+        """All completions in canonical order."""
+        return (self.first, self.second, *(self.others or ()))
 
 
 class Judgement(Record):
@@ -57,6 +83,19 @@ class Judgement(Record):
     """Where it came from: a format name, `assay` (the annotation page), `live` (the gateway) or `simulated`."""
     occurrence: int = 0
     """Counts repeated, otherwise equal judgements of one source, so that a repeat is not taken for a copy."""
+    scheme: str | None = None
+    """Identity of the scheme that asked; None where none was declared."""
+    attribute_strengths: dict[str, int] | None = None
+    """`strength` of each answer in `attributes`."""
+    ratings: tuple[Rating, ...] | None = None
+    """Places of the two completions on the scheme's scales; position 0 is `first`."""
+    reason: str | None = None
+    """Why the person could not judge."""
+    ranking: str | None = None
+    """Identity of the ranking that this pair is read from; pairs of one ranking are not independent."""
+    edit: Edit | None = None
+    purpose: Literal["gold", "repeat"] | None = None
+    """What a checking answer is for; it stands in no training or evaluation split."""
 
     @model_validator(mode="after")
     def _prompt_is_not_empty(self) -> Self:
@@ -70,6 +109,36 @@ class Judgement(Record):
         return prompt_id(self.prompt)
 
 
+class Ranking(Record):
+    """One person's order of several completions: rank 1 is best and equal ranks are ties.
+
+    `shown` lists canonical positions in the order they stood on the screen.
+    """
+
+    kind: ClassVar[str] = "ranking"
+    campaign: str
+    annotator: str
+    prompt: Prompt
+    completions: tuple[str, ...] = Field(min_length=2)
+    ranks: tuple[int, ...]
+    shown: tuple[int, ...]
+    ratings: tuple[Rating, ...] | None = None
+    edit: Edit | None = None
+    scheme: str | None = None
+    consent_version: str | None = None
+    time_on_task_s: float | None = Field(default=None, ge=0)
+    supersedes: str | None = None
+    is_withdrawn: bool | None = None
+
+    @model_validator(mode="after")
+    def _ranks_fit(self) -> Self:
+        if len(self.ranks) != len(self.completions) or sorted(self.shown) != list(range(len(self.completions))):
+            raise ValueError("a ranking needs one rank and one place on the screen for each completion")
+        if any(not 1 <= rank <= len(self.ranks) for rank in self.ranks):
+            raise ValueError("ranks go from 1 to the number of completions")
+        return self
+
+
 class Demonstration(Record):
     """A completion that a person wrote or edited as an example of a good one."""
 
@@ -79,6 +148,8 @@ class Demonstration(Record):
     completion: str
     consent_version: str | None = None
     source: str = "assay"
+    edited_from: str | None = None
+    """The completion that the person started from."""
 
     @property
     def prompt_id(self) -> str:

@@ -1,10 +1,13 @@
 """Web: takes a workspace and a clock, yields sites in a browser. Handlers hold no business rules and train nothing.
 
-`annotation` is the site where people judge pairs; `security` holds what every site needs (headers that allow no foreign
-script, refusal of foreign forms, signed names in cookies); `templates` and `static` are plain Jinja pages, one
-stylesheet and one small script without which everything still works.
+`annotation` puts the site together where people judge: `entry` is the way in, `judging` the pages of a campaign,
+`staff` what reviewers, managers and auditors see, `site` what all of them share; `forms`, `keys` and `rendering` turn
+forms into answers, schemes into keys and completions into harmless HTML. `security` and `rate_limit` are what every
+site needs: headers that allow no foreign script, refusal of foreign forms, signed sessions and links. `templates` and
+`static` are plain Jinja pages, one stylesheet and one small script without which everything still works.
 """
 
-from assay.web.annotation import create_annotation_app
+from assay.web.annotation import create_annotation_app, login_address
+from assay.web.site import campaign_path
 
-__all__ = ["create_annotation_app"]
+__all__ = ["campaign_path", "create_annotation_app", "login_address"]

@@ -1,231 +1,54 @@
-"""Annotation site: shows one pair at a time to one person and stores what they say. Takes a workspace and a clock.
+"""Annotation site: shows one item at a time to one person and stores what they say. Takes a workspace and a clock.
 
 Every page works without its script: answers are form posts that end in a redirect. The server fixes the sides; names of
-models never reach a page.
+models never reach a page. `judging` holds the pages of a campaign, `entry` the way in, `staff` what others may look at.
 
-Does not do: prove who somebody is. A person is the name they type, kept in a signed cookie.
+Does not do: prove who somebody is while the workspace has no account. Then a person is the name they type.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Lock
-from typing import Annotated, NamedTuple
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from assay.feedback import (
-    TEXTS,
-    consent_version,
-    find_campaign,
-    give_consent,
-    next_item,
-    progress,
-    record_answer,
-    shown_order,
-    undo_last,
-)
-from assay.feedback.campaign import Answer, campaign_names, find_item
-from assay.feedback.formats.row import name_fault
-from assay.records.errors import AssayError
-from assay.records.judgement import Item
-from assay.storage import RecordStore, Workspace
-from assay.web.security import HEADERS, Signer, refusal, signing_key
+from assay.feedback import queue_of
+from assay.records.errors import AssayError, InputError
+from assay.storage import Workspace
+from assay.web import entry, judging, staff
+from assay.web.rate_limit import RateLimit
+from assay.web.rendering import as_read, as_shown
+from assay.web.security import HEADERS, Signer, refusal, signing_key, write_link
+from assay.web.site import NotEnteredError, Site
 
 HERE = Path(__file__).parent
-COOKIE = "assay_annotator"
+KEY_FILE = "annotation.key"
 
 
-class AnswerKey(NamedTuple):
-    """One answer: the key that gives it, what its button says, and what is said once it is stored."""
+def create_annotation_app(workspace: Workspace, *, clock: Callable[[], datetime], is_secure: bool = False) -> FastAPI:
+    """The site over one workspace. `is_secure` says that it is served with TLS, so that cookies need it.
 
-    key: str
-    answer: Answer
-    label: str
-    stored: str
-
-
-ANSWERS = (
-    AnswerKey("1", "left", "Left is better", "left is better"),
-    AnswerKey("2", "right", "Right is better", "right is better"),
-    AnswerKey("3", "tie", "Equally good", "equally good"),
-    AnswerKey("4", "both_bad", "Both are bad", "both are bad"),
-    AnswerKey("5", "cannot_judge", "I cannot judge", "cannot judge"),
-)
-NOTICES = {key.answer: f"Stored: {key.stored}." for key in ANSWERS} | {"undone": "Your last answer was taken back."}
-
-
-class Site(NamedTuple):
-    """What the handlers share. `writing` lets one answer in at a time, so that a double click is one answer."""
-
-    records: RecordStore
-    clock: Callable[[], datetime]
-    signer: Signer
-    pages: Environment
-    writing: Lock
-
-    def page(self, template: str, values: Mapping[str, object], *, status: int = 200) -> HTMLResponse:
-        """One page, never kept by a cache."""
-        html = self.pages.get_template(template).render(values)
-        return HTMLResponse(html, status_code=status, headers={"Cache-Control": "no-store"})
-
-
-def _site(request: Request) -> Site:
-    site: Site = request.app.state.site
-    return site
-
-
-def _annotator(request: Request) -> str | None:
-    return _site(request).signer.read(request.cookies.get(COOKIE))
-
-
-def _campaign(campaign: str, request: Request) -> str:
-    if campaign not in campaign_names(_site(request).records):
-        raise HTTPException(404, "There is no campaign of this name.")
-    return campaign
-
-
-TheSite = Annotated[Site, Depends(_site)]
-MaybeAnnotator = Annotated[str | None, Depends(_annotator)]
-TheCampaign = Annotated[str, Depends(_campaign)]
-
-router = APIRouter(default_response_class=HTMLResponse)
-
-
-@router.get("/")
-def start(site: TheSite, annotator: MaybeAnnotator, campaign: str = "") -> Response:
-    """The form that asks for a name, or the campaigns that wait for this person."""
-    if annotator is None:
-        return site.page("login.html", {"campaign": campaign, "name": "", "fault": None})
-    names = campaign_names(site.records)
-    rows = [(name, campaign_path(name), progress(site.records, name, annotator)) for name in names]
-    return site.page("campaigns.html", {"annotator": annotator, "campaigns": rows})
-
-
-@router.post("/login")
-def login(
-    site: TheSite, request: Request, name: Annotated[str, Form()] = "", campaign: Annotated[str, Form()] = ""
-) -> Response:
-    """Keep the name in a signed cookie and go on to the campaign."""
-    name = name.strip()
-    if fault := name_fault(name):
-        values = {"campaign": campaign, "name": name, "fault": f"Please enter a name: {fault}."}
-        return site.page("login.html", values, status=400)
-    target = campaign_path(campaign) if campaign in campaign_names(site.records) else "/"
-    response = RedirectResponse(target, status_code=303)
-    is_secure = request.url.scheme == "https"
-    response.set_cookie(COOKIE, site.signer.sign(name), httponly=True, samesite="lax", secure=is_secure)
-    return response
-
-
-@router.post("/logout")
-def logout() -> Response:
-    """Forget the name."""
-    response = RedirectResponse("/", status_code=303)
-    response.delete_cookie(COOKIE)
-    return response
-
-
-@router.get("/c/{campaign}")
-def judge(site: TheSite, annotator: MaybeAnnotator, campaign: TheCampaign, said: str = "") -> Response:
-    """The next pair; before it consent, after the last one thanks."""
-    if annotator is None:
-        return _to_login(campaign)
-    shared = {"annotator": annotator, "campaign": campaign, "path": campaign_path(campaign)}
-    if consent_version(site.records, annotator, "train") is None:
-        return site.page("consent.html", {**shared, "text": TEXTS["train"]})
-    come = {"progress": progress(site.records, campaign, annotator), "notice": NOTICES.get(said, "")}
-    item = next_item(site.records, campaign, annotator)
-    if item is None:
-        return site.page("done.html", {**shared, **come})
-    left, right = sides(item, annotator)
-    shown = {"item": item, "left": left, "right": right, "answers": ANSWERS}
-    return site.page("judge.html", {**shared, **come, **shown})
-
-
-@router.post("/c/{campaign}/consent")
-def consent(site: TheSite, annotator: MaybeAnnotator, campaign: TheCampaign) -> Response:
-    """Store the yes to the current text."""
-    if annotator is None:
-        return _to_login(campaign)
-    give_consent(site.records, annotator, "train", now=site.clock())
-    return RedirectResponse(campaign_path(campaign), status_code=303)
-
-
-@router.post("/c/{campaign}/answer")
-def answer(
-    site: TheSite,
-    annotator: MaybeAnnotator,
-    campaign: TheCampaign,
-    item: Annotated[str, Form()],
-    answer: Annotated[Answer, Form()],
-    active_s: Annotated[str, Form()] = "",
-) -> Response:
-    """Store one answer and go to the next pair."""
-    if annotator is None:
-        return _to_login(campaign)
-    if item not in find_campaign(site.records, campaign).splits:
-        raise HTTPException(404, "This pair is not part of the campaign.")
-    with site.writing:
-        judged = find_item(site.records, campaign, item)
-        now = site.clock()
-        record_answer(site.records, judged, annotator, answer, now=now, time_on_task_s=seconds(active_s))
-    return RedirectResponse(f"{campaign_path(campaign)}?said={answer}", status_code=303)
-
-
-@router.post("/c/{campaign}/undo")
-def undo(site: TheSite, annotator: MaybeAnnotator, campaign: TheCampaign) -> Response:
-    """Take the last answer back; its pair is shown again."""
-    if annotator is None:
-        return _to_login(campaign)
-    with site.writing:
-        undone = undo_last(site.records, campaign, annotator, now=site.clock())
-    return RedirectResponse(campaign_path(campaign) + ("?said=undone" if undone else ""), status_code=303)
-
-
-def sides(item: Item, annotator: str) -> tuple[str, str]:
-    """The two completions as they stand for this person, left and right."""
-    is_first_left = shown_order(annotator, item.id) == "left"
-    return (item.first, item.second) if is_first_left else (item.second, item.first)
-
-
-def seconds(text: str) -> float | None:
-    """The number in a hidden field, or None; what is credible is for the campaign to say."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def campaign_path(name: str) -> str:
-    """The address of a campaign on this site."""
-    return f"/c/{quote(name, safe='')}"
-
-
-def _to_login(campaign: str) -> Response:
-    return RedirectResponse(f"/?campaign={quote(campaign, safe='')}", status_code=303)
-
-
-def create_annotation_app(workspace: Workspace, *, clock: Callable[[], datetime]) -> FastAPI:
-    """The site over one workspace. Raises StorageError when its signing key cannot be kept."""
-    pages = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    Raises StorageError when its signing key cannot be kept.
+    """
+    site = Site(
+        leases=queue_of(workspace.records),
+        clock=clock,
+        signer=Signer(signing_key(workspace.directory / KEY_FILE)),
+        pages=_pages(),
+        logins=RateLimit(10, timedelta(minutes=5)),
+        posts=RateLimit(600, timedelta(minutes=1)),
+        is_secure=is_secure,
     )
-    signer = Signer(signing_key(workspace.directory / "annotation.key"))
-    site = Site(workspace.records, clock, signer, pages, Lock())
     app = FastAPI(title="Assay annotation", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = site
-    app.include_router(router)
+    for part in (entry, judging, staff):
+        app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     _answer_errors(app, site)
 
@@ -233,26 +56,53 @@ def create_annotation_app(workspace: Workspace, *, clock: Callable[[], datetime]
     async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         """Refuse foreign forms, and put the strict headers on every answer."""
         refused = refusal(request)
-        response = _problem(site, *refused) if refused else await call_next(request)
+        response = _problem(site, request, *refused) if refused else await call_next(request)
         response.headers.update(HEADERS)
+        if is_secure:
+            response.headers["Strict-Transport-Security"] = "max-age=31536000"
         return response
 
     return app
 
 
+def login_address(workspace: Workspace, name: str, *, now: datetime) -> str:
+    """Path of a login link for one person; it works once."""
+    signer = Signer(signing_key(workspace.directory / KEY_FILE))
+    return f"/enter?key={quote(write_link(signer, name, now=now), safe='')}"
+
+
+def _pages() -> Environment:
+    pages = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters |= {"as_read": as_read, "as_shown": as_shown, "quoted": lambda name: quote(name, safe="")}
+    return pages
+
+
 def _answer_errors(app: FastAPI, site: Site) -> None:
+    @app.exception_handler(NotEnteredError)
+    def _not_entered(_: Request, error: NotEnteredError) -> Response:
+        return RedirectResponse(f"/?campaign={quote(error.campaign, safe='')}" if error.campaign else "/", 303)
+
     @app.exception_handler(AssayError)
-    def _assay_error(_: Request, error: AssayError) -> Response:
-        return _problem(site, 503, f"Nothing was stored: {error}")
+    def _assay_error(request: Request, error: AssayError) -> Response:
+        status = 400 if isinstance(error, InputError) else 503
+        return _problem(site, request, status, f"Nothing was stored: {error}")
 
     @app.exception_handler(StarletteHTTPException)
-    def _http_error(_: Request, error: StarletteHTTPException) -> Response:
-        return _problem(site, error.status_code, error.detail)
+    def _http_error(request: Request, error: StarletteHTTPException) -> Response:
+        return _problem(site, request, error.status_code, error.detail)
 
     @app.exception_handler(RequestValidationError)
-    def _bad_form(_: Request, error: RequestValidationError) -> Response:
-        return _problem(site, 400, "The form was not complete, so nothing was stored.")
+    def _bad_form(request: Request, error: RequestValidationError) -> Response:
+        return _problem(site, request, 400, "The form was not complete, so nothing was stored.")
 
 
-def _problem(site: Site, status: int, reason: str) -> Response:
+def _problem(site: Site, request: Request, status: int, reason: str) -> Response:
+    if judging.is_from_script(request):
+        return JSONResponse({"problem": reason}, status_code=status)
     return site.page("problem.html", {"reason": reason}, status=status)

@@ -1,0 +1,40 @@
+"""Lease tables: the queues of items and who holds which, as `storage.leases` reads and writes them."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table
+
+lease_metadata = MetaData()
+work_table = Table(
+    "work",
+    lease_metadata,
+    Column("queue", String(80), primary_key=True),
+    Column("item", String(64), primary_key=True),
+    Column("split", String(20), nullable=False),
+    Column("place", BigInteger, nullable=False),
+    Column("wanted", Integer, nullable=True),  # None: as many as come
+    Column("taken", Integer, nullable=False),
+    Column("is_full", Boolean, nullable=False),
+    Column("is_check", Boolean, nullable=False),
+    Index("work_in_order", "queue", "is_check", "is_full", "place"),
+)
+lease_table = Table(
+    "lease",
+    lease_metadata,
+    Column("queue", String(80), primary_key=True),
+    Column("annotator", String(200), primary_key=True),
+    Column("item", String(64), primary_key=True),
+    Column("round", Integer, primary_key=True),
+    Column("state", String(10), nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("done", Integer, nullable=True),
+    Column("until", Float, nullable=True),
+    Column("answer", String(64), nullable=True),
+    Index("lease_by_item", "queue", "item"),
+    Index("lease_by_end", "queue", "state", "until"),
+)
+tally_table = Table(  # counted as it changes: to count a million items takes longer than to serve one
+    "queue_tally",
+    lease_metadata,
+    Column("queue", String(80), primary_key=True),
+    Column("items", Integer, nullable=False),
+    Column("full", Integer, nullable=False),
+)

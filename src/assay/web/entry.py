@@ -1,0 +1,121 @@
+"""Entry: the way in and out of the annotation site: a name, a password or a signed link, and leaving for good."""
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from assay.feedback import progress
+from assay.feedback.accounts import check_password, find_account, is_open_to_all, use_link
+from assay.feedback.campaign import Campaign
+from assay.feedback.formats.row import name_fault
+from assay.feedback.withdrawal import withdraw
+from assay.web.security import SESSION_TIME, read_link, write_session
+from assay.web.site import (
+    Fields,
+    MaybeVisitor,
+    NotEnteredError,
+    OpenFields,
+    Site,
+    TheSite,
+    campaign_path,
+    cookie_name,
+    shared,
+    their_campaigns,
+)
+
+router = APIRouter(default_response_class=HTMLResponse)
+
+
+@router.get("/")
+def start(site: TheSite, visitor: MaybeVisitor, campaign: str = "") -> Response:
+    """The form that asks who it is, or the campaigns that wait for this person."""
+    if visitor is None:
+        return _form(site, campaign=campaign)
+    names = their_campaigns(site, visitor, "judge")
+    rows = [(name, campaign_path(name), progress(site.leases, name, visitor.name)) for name in names]
+    staff = {page: their_campaigns(site, visitor, page) for page in ("review", "quality", "trail")}
+    return site.page("campaigns.html", {**shared(visitor), "campaigns": rows, "staff": staff})
+
+
+@router.post("/login")
+def login(site: TheSite, request: Request, fields: OpenFields) -> Response:
+    """Let a person in by name, or by name and password where there are accounts, and go on to the campaign."""
+    name, campaign = fields.get("name", "").strip(), fields.get("campaign", "")
+    if fault := name_fault(name):
+        return _form(site, campaign=campaign, name=name, fault=f"Please enter a name: {fault}.")
+    if is_open_to_all(site.records):
+        return _enter(site, name, campaign)
+    address = request.client.host if request.client else "?"
+    now = site.clock()
+    if not all(site.logins.allows(key, now=now) for key in (f"address {address}", f"name {name}")):
+        raise HTTPException(429, "Too many tries. Wait five minutes, or ask for a login link.")
+    if check_password(site.records, name, fields.get("password", "")) is None:
+        return _form(site, campaign=campaign, name=name, fault="Name and password do not belong together.")
+    return _enter(site, name, campaign)
+
+
+@router.get("/enter")
+def by_link(site: TheSite, key: str = "") -> Response:
+    """Ask whether to enter, so that a program which looks at the link does not use it up."""
+    link = read_link(site.signer, key, now=site.clock())
+    if link is None:
+        raise HTTPException(403, "This link is not valid or too old. Ask for another.")
+    return site.page("enter.html", {"name": link.name, "key": key})
+
+
+@router.post("/enter")
+def use(site: TheSite, fields: OpenFields) -> Response:
+    """Enter by a signed link, once."""
+    now = site.clock()
+    link = read_link(site.signer, fields.get("key"), now=now)
+    account = find_account(site.records, link.name) if link else None
+    if link is None or account is None or account.is_closed or not use_link(site.records, link.nonce, now=now):
+        raise HTTPException(403, "This link is not valid, too old or used before. Ask for another.")
+    return _enter(site, link.name, "")
+
+
+@router.post("/logout")
+def logout(site: TheSite, fields: Fields) -> Response:
+    """Forget who it was."""
+    response = RedirectResponse("/", status_code=303)
+    response.delete_cookie(cookie_name(site), secure=site.is_secure, httponly=True, samesite="lax")
+    return response
+
+
+@router.get("/rights")
+def rights(visitor: MaybeVisitor, site: TheSite) -> Response:
+    """What a person may do with what they said."""
+    if visitor is None:
+        raise NotEnteredError
+    return site.page("rights.html", {**shared(visitor), "fault": None, "withdrawn": None})
+
+
+@router.post("/rights/withdraw")
+def take_back(site: TheSite, visitor: MaybeVisitor, fields: Fields) -> Response:
+    """Take back everything a person said, once they have ticked that they mean it."""
+    if visitor is None:
+        raise NotEnteredError
+    if fields.get("sure") != "yes":
+        fault = "Please tick the box if you want to take everything back."
+        return site.page("rights.html", {**shared(visitor), "fault": fault, "withdrawn": None}, status=400)
+    done = withdraw(site.leases, visitor.name, now=site.clock())
+    return site.page("rights.html", {**shared(visitor), "fault": None, "withdrawn": len(done.judgements)})
+
+
+def _form(site: Site, *, campaign: str, name: str = "", fault: str | None = None) -> Response:
+    needs_password = not is_open_to_all(site.records)
+    values = {"campaign": campaign, "name": name, "fault": fault, "needs_password": needs_password}
+    return site.page("login.html", values, status=400 if fault else 200)
+
+
+def _enter(site: Site, name: str, campaign: str) -> Response:
+    is_known = bool(campaign) and site.records.latest(Campaign, subject=campaign) is not None
+    response = RedirectResponse(campaign_path(campaign) if is_known else "/", status_code=303)
+    response.set_cookie(
+        cookie_name(site),
+        write_session(site.signer, name, now=site.clock()),
+        max_age=int(SESSION_TIME.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=site.is_secure,
+    )
+    return response

@@ -1,0 +1,220 @@
+"""Judging: the pages of a campaign: consent, the next item, and what a person can do with it. Rules live in `feedback`.
+
+A page's script may ask for the item after the next (`ahead`) and post answers itself; then it gets JSON back. All
+else is forms and redirects.
+"""
+
+from datetime import datetime
+from typing import get_args
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+
+from assay.feedback import TEXTS, consent_version, give_consent, next_turn, progress, record_answer, undo_last
+from assay.feedback.answering import shown_positions
+from assay.feedback.assignment import PassReason, Progress, Turn, pass_over, step_away
+from assay.feedback.campaign import find_item, run_of, scheme_of
+from assay.feedback.demonstrations import word_diff
+from assay.feedback.fatigue import Advice, Rest, RestReason, advise
+from assay.records.errors import StorageError
+from assay.records.judgement import Judgement
+from assay.web.forms import said_from
+from assay.web.keys import keys_of, notice_of, strips_of
+from assay.web.site import Desk, Fields, TheDesk
+
+ADVISE_EVERY = 5
+"""A person's answers are looked at for tiredness after every fifth."""
+REASONS: dict[PassReason, str] = {
+    "not_my_field": "I do not know this field",
+    "too_long": "It is too long",
+    "language": "It is in a language I do not read well",
+    "upsetting": "It upsets me",
+    "personal_data": "It holds somebody's personal data",
+    "broken": "It is broken or not readable",
+    "other": "Another reason",
+}
+
+router = APIRouter(prefix="/c/{campaign}", default_response_class=HTMLResponse)
+
+
+def is_from_script(request: Request) -> bool:
+    """Whether the page's own script sent this and reads JSON."""
+    return request.headers.get("x-assay-script") == "1"
+
+
+@router.get("")
+def judge(desk: TheDesk, said: str = "") -> Response:
+    """The next item; before it consent, now and then a break, after the last one thanks."""
+    site, name = desk.site, desk.visitor.name
+    if consent_version(site.records, name, "train") is None:
+        return site.page("consent.html", {**desk.shared, "text": TEXTS["train"]})
+    now = site.clock()
+    come = {"progress": progress(site.leases, desk.campaign.name, name), "notice": notice_of(said)}
+    if advice := _advice(desk, now=now):
+        return site.page("rest.html", {**desk.shared, **come, "advice": advice})
+    turn = next_turn(site.leases, desk.campaign, name, now=now)
+    if turn is None:
+        return site.page("done.html", {**desk.shared, **come})
+    return site.page("judge.html", {**desk.shared, **come, **_shown(desk, turn)})
+
+
+@router.get("/ahead")
+def ahead(desk: TheDesk) -> Response:
+    """The page of the item after the next, for the script to keep ready; nothing where another page comes first."""
+    site, name, now = desk.site, desk.visitor.name, desk.site.clock()
+    if consent_version(site.records, name, "train") is None or _advice(desk, now=now, ahead=1):
+        return Response(status_code=204)
+    turn = next_turn(site.leases, desk.campaign, name, now=now, ahead=1)
+    if turn is None:
+        return Response(status_code=204)
+    judged, total = progress(site.leases, desk.campaign.name, name)
+    come = {"progress": {"judged": judged + 1, "total": total}, "notice": ""}
+    return site.page("judge.html", {**desk.shared, **come, **_shown(desk, turn)})
+
+
+@router.post("/consent")
+def consent(desk: TheDesk, fields: Fields) -> Response:
+    """Store the yes to the current text."""
+    give_consent(desk.site.records, desk.visitor.name, "train", now=desk.site.clock())
+    return _back(desk)
+
+
+@router.post("/answer")
+def answer(request: Request, desk: TheDesk, fields: Fields) -> Response:
+    """Store one answer and go to the next item."""
+    site, leases = desk.site, desk.site.leases
+    if leases.split_of(desk.campaign.name, fields.get("item", "")) is None:
+        raise HTTPException(404 if fields.get("item") else 400, "This item is not part of the campaign.")
+    item = find_item(leases, desk.campaign.name, fields["item"])
+    said, round_ = said_from(fields), int(fields.get("round") == "1")
+    try:
+        record_answer(leases, desk.campaign, desk.visitor.name, item, said, now=site.clock(), round=round_)
+    except StorageError:
+        if leases.find(desk.campaign.name, desk.visitor.name, item.id, round=round_) is not None:
+            raise
+        return _stored(request, desk, "gone")
+    return _stored(request, desk, said.overall or "submit")
+
+
+@router.post("/pass")
+def pass_(desk: TheDesk, fields: Fields) -> Response:
+    """Skip the item, or skip and flag it, with a reason."""
+    reason: PassReason = next((one for one in get_args(PassReason) if one == fields.get("why")), "other")
+    round_ = int(fields.get("round") == "1")
+    lease = desk.site.leases.find(desk.campaign.name, desk.visitor.name, fields.get("item", ""), round=round_)
+    if lease is None:
+        return _back(desk, "gone")
+    is_flag = fields.get("kind") == "flag"
+    note, now = fields.get("note", ""), desk.site.clock()
+    done = pass_over(desk.site.leases, lease, reason=reason, note=note, is_flag=is_flag, now=now)
+    return _back(desk, ("flagged" if is_flag else "passed") if done else "gone")
+
+
+@router.post("/undo")
+def undo(desk: TheDesk, fields: Fields) -> Response:
+    """Take back what was done last; its item is shown again."""
+    undone = undo_last(desk.site.leases, desk.campaign, desk.visitor.name, now=desk.site.clock())
+    return _back(desk, "undone" if undone else "")
+
+
+@router.post("/away")
+def away(desk: TheDesk, fields: Fields) -> Response:
+    """Step away: what this person holds is free for others, and a quiet page waits."""
+    step_away(desk.site.leases, desk.campaign.name, desk.visitor.name)
+    _rest(desk, "own_wish", is_taken=True)
+    return desk.site.page("away.html", {**desk.shared, "progress": _progress(desk)})
+
+
+@router.post("/rest")
+def rest(desk: TheDesk, fields: Fields) -> Response:
+    """What a person chose when a break was proposed."""
+    is_taken = fields.get("choice") == "rest"
+    _rest(desk, fields.get("reason", ""), is_taken=is_taken)
+    if not is_taken:
+        return _back(desk)
+    step_away(desk.site.leases, desk.campaign.name, desk.visitor.name)
+    return desk.site.page("away.html", {**desk.shared, "progress": _progress(desk)})
+
+
+@router.post("/renew")
+def renew(desk: TheDesk, fields: Fields) -> Response:
+    """Hold on to what is in hand, while somebody reads it."""
+    leases, now = desk.site.leases, desk.site.clock()
+    held = [leases.renew(lease, now=now) for lease in leases.held(desk.campaign.name, desk.visitor.name)]
+    return JSONResponse({"held": sum(held)})
+
+
+@router.post("/diff")
+def diff(request: Request, desk: TheDesk, fields: Fields) -> Response:
+    """What an edit changes, word by word, as a piece of a page."""
+    turn = _in_hand(desk, fields.get("item", ""))
+    shown = shown_positions(turn.item, desk.visitor.name, round=turn.lease.round)
+    place = fields.get("edit_place", "0")
+    if not place.isdecimal() or int(place) >= len(shown):
+        raise HTTPException(400, "There is no such answer.")
+    before = turn.item.completions[shown[int(place)]]
+    pieces = word_diff(before, fields.get("edit", "").replace("\r\n", "\n"))
+    return desk.site.page(
+        "diff_piece.html" if is_from_script(request) else "diff.html", {**desk.shared, "pieces": pieces}
+    )
+
+
+def _stored(request: Request, desk: Desk, said: str) -> Response:
+    if not is_from_script(request):
+        return _back(desk, said)
+    judged, total = _progress(desk)
+    return JSONResponse({"notice": notice_of(said), "judged": judged, "total": total, "is_gone": said == "gone"})
+
+
+def _back(desk: Desk, said: str = "") -> Response:
+    return RedirectResponse(desk.path + (f"?{urlencode({'said': said})}" if said else ""), status_code=303)
+
+
+def _progress(desk: Desk) -> Progress:
+    return progress(desk.site.leases, desk.campaign.name, desk.visitor.name)
+
+
+def _in_hand(desk: Desk, item: str) -> Turn:
+    for lease in desk.site.leases.held(desk.campaign.name, desk.visitor.name):
+        if lease.item == item:
+            return Turn(lease, find_item(desk.site.leases, desk.campaign.name, item))
+    raise HTTPException(404, "This item is not in your hands any more.")
+
+
+def _shown(desk: Desk, turn: Turn) -> dict[str, object]:
+    scheme = scheme_of(desk.site.records, desk.campaign)
+    positions = shown_positions(turn.item, desk.visitor.name, round=turn.lease.round)
+    completions = [turn.item.completions[position] for position in positions]
+    letters = [f"Answer {letter}" for letter in "ABCDEFGHI"]
+    names = ["Left answer", "Right answer"] if len(completions) == 2 else letters[: len(completions)]
+    answers = [
+        {"place": place, "name": name, "text": text}
+        for place, (name, text) in enumerate(zip(names, completions, strict=True))
+    ]
+    keys = keys_of(scheme, completions=len(answers))
+    strips = () if keys.is_direct else strips_of(scheme, keys, names=names)
+    shown = {"turn": turn, "item": turn.item, "scheme": scheme, "answers": answers}
+    return {**shown, "keys": keys, "strips": strips, "reasons": REASONS}
+
+
+def _advice(desk: Desk, *, now: datetime, ahead: int = 0) -> Advice | None:
+    run = run_of(desk.campaign)
+    name, records = desk.visitor.name, desk.site.records
+    judged = _progress(desk).judged + ahead
+    if run.daily_cap_min is None and judged % ADVISE_EVERY:
+        return None
+    return advise(
+        records.all(Judgement, subject=name),
+        records.all(Rest, subject=name),
+        now=now,
+        break_after_min=run.break_after_min,
+        daily_cap_min=run.daily_cap_min,
+    )
+
+
+def _rest(desk: Desk, reason: str, *, is_taken: bool) -> None:
+    name, now = desk.visitor.name, desk.site.clock()
+    why: RestReason = next((one for one in get_args(RestReason) if one == reason), "own_wish")
+    rest = Rest(annotator=name, campaign=desk.campaign.name, reason=why, is_taken=is_taken, at=now, created_at=now)
+    desk.site.records.put(rest, subject=name)

@@ -1,0 +1,74 @@
+"""Quality: hand-worked shares and intervals, and each habit seen where it is and only there."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from assay.feedback.campaign import Gold
+from assay.feedback.quality import Share, annotator_quality, item_id
+from assay.records.conversation import user_prompt
+from assay.records.judgement import Item, Judgement
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _said(name, number, choice="first", **fields):
+    defaults = {"first_shown": "left", "time_on_task_s": 10.0, "created_at": NOW + timedelta(minutes=number)}
+    return Judgement(
+        campaign="k",
+        annotator=name,
+        prompt=user_prompt(f"p{number}"),
+        first="a",
+        second="b",
+        choice=choice,
+        **(defaults | fields),
+    )
+
+
+def _of(name, judgements, gold=()):
+    return next(one for one in annotator_quality(judgements, gold) if one.annotator == name)
+
+
+def test_an_interval_is_wilsons():
+    low, high = Share(8, 10).interval
+    assert (low, high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert Share(0, 0).value is None
+    assert Share(0, 0).interval == (0.0, 1.0)
+    assert Share(3, 3).interval[1] == pytest.approx(1.0)
+
+
+def test_checks_are_compared_with_what_is_known():
+    item = Item(campaign="k", prompt=user_prompt("p1"), first="a", second="b", created_at=NOW)
+    gold = [Gold(campaign="k", item=item.id, choice="first", created_at=NOW)]
+    right, wrong = _said("ada", 1, purpose="gold"), _said("bob", 1, "second", purpose="gold")
+    assert item_id(right) == item.id
+    assert _of("ada", [right, wrong], gold).gold == (1, 1)
+    assert _of("bob", [right, wrong], gold).gold == (0, 1)
+    assert _of("bob", [right, wrong], gold).judged == 0
+
+
+def test_a_repeat_is_the_same_when_the_choice_is_whatever_the_side():
+    said = [_said("ada", 1), _said("ada", 2, "tie")]
+    said += [_said("ada", 1, purpose="repeat", first_shown="right"), _said("ada", 2, "second", purpose="repeat")]
+    assert _of("ada", said).repeats == (1, 2)
+
+
+def test_sides_agreement_and_haste_are_counted_by_person():
+    said = [_said("ada", n, first_shown="left" if n % 2 else "right") for n in range(8)]
+    said += [
+        _said("bob", n, "first" if n % 2 else "second", time_on_task_s=1.0, first_shown="left" if n % 2 else "right")
+        for n in range(4)
+    ]
+    said += [_said("ada", 20, "tie")]
+    ada, bob = _of("ada", said), _of("bob", said)
+    assert (ada.left, bob.left) == ((4, 8), (4, 4))
+    assert (ada.agreement, bob.agreement) == ((2, 4), (2, 4))
+    assert (ada.hasty, bob.hasty) == ((0, 9), (4, 4))
+    assert (ada.seconds, bob.seconds) == (10.0, 1.0)
+
+
+def test_what_was_taken_back_is_not_counted():
+    first = _said("ada", 1)
+    gone = first.model_copy(update={"supersedes": first.id, "source": "withdrawn", "choice": "cannot_judge"})
+    assert _of("ada", [first, gone, _said("ada", 2)]).judged == 1
+    assert annotator_quality([], []) == []
