@@ -13,7 +13,7 @@ SMALLEST = {"name": "small", "feedback": {"source": "file"}}
 
 
 def test_every_unknown_key_is_named_with_its_place():
-    data = {**SMALLEST, "sed": 1, "alignment": {"dpo": {"bta": 0.1, "lora": {"rang": 2}}, "grpo": {}}}
+    data = {**SMALLEST, "sed": 1, "alignment": {"dpo": {"bta": 0.1, "lora": {"rang": 2}}, "gspo": {}}}
     with pytest.raises(ConfigError) as caught:
         parse_config(data, where="here.yaml")
     lines = [line.strip() for line in str(caught.value).splitlines()]
@@ -21,7 +21,7 @@ def test_every_unknown_key_is_named_with_its_place():
     assert sorted(lines[1:]) == [
         "alignment.dpo.bta: unknown key",
         "alignment.dpo.lora.rang: unknown key",
-        "alignment.grpo: unknown key",
+        "alignment.gspo: unknown key",
         "sed: unknown key",
     ]
 

@@ -15,7 +15,11 @@ from assay.records.reward import RewardVersion
 from assay.records.run import StageRecord
 from assay.storage import Workspace
 
-TINY = {"max_prompts": 4, "online_dpo": {"rounds": 1, "max_completion_length": 4}}
+TINY = {
+    "max_prompts": 4,
+    "online_dpo": {"rounds": 1, "max_completion_length": 4},
+    "grpo": {"rounds": 1, "num_generations": 2, "max_completion_length": 4},
+}
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +37,17 @@ def stepped(tiny_model_dir, tmp_path_factory):
         said[split] = done("preferences", "fit", "-w", space, "--split", split)
     said["reward"] = done("reward", "train", "-w", space, "--set", "directions=4")
     said["sft"] = done("align", "sft", "-w", space, "--set", "sft.num_train_epochs=1")
-    small = ["max_prompts=4", "max_preferences=16", "dpo.max_completion_length=4", "dpo.measure_steps=1"]
+    small = [
+        "max_prompts=4",
+        "max_preferences=16",
+        "dpo.loss_type=rpo",
+        "dpo.demonstrations_share=0.2",
+        "dpo.max_completion_length=4",
+        "dpo.measure_steps=1",
+    ]
     said["dpo"] = done("align", "dpo", "-w", space, *(word for one in small for word in ("--set", one)))
     said["online-dpo"] = done("align", "online-dpo", "-w", space, "--config", config)
+    said["grpo"] = done("align", "grpo", "-w", space, "--config", config)
     policy = made(said["online-dpo"])
     said["evaluate"] = done("evaluate", policy, "-w", space, "--set", "max_prompts=4", "--set", "max_tokens=4")
     workspace = Workspace(space)
@@ -57,6 +69,7 @@ def test_each_command_prints_the_id_of_what_it_made_and_the_next_command(stepped
     assert made(said["sft"]) == policies["sft"].id
     assert made(said["dpo"]) == policies["dpo"].id
     assert made(said["online-dpo"]) == policies["guarded"].id
+    assert made(said["grpo"]) == policies["grpo"].id
     assert made(said["evaluate"]) == workspace.records.latest(Evidence).id
     assert all(f"-w {workspace.directory}" in text or "--workspace" in text for text in said.values())
     assert all("next: assay " in text for text in said.values())
@@ -67,7 +80,8 @@ def test_each_method_starts_from_the_latest_one_before(stepped):
     policies = {policy.name: policy for policy in workspace.records.all(PolicyVersion)}
     assert policies["sft"].ref_policy is None
     assert policies["dpo"].ref_policy == policies["sft"].id
-    assert policies["guarded"].ref_policy == policies["dpo"].id
+    assert policies["guarded"].ref_policy == policies["grpo"].ref_policy == policies["dpo"].id
+    assert policies["dpo"].settings["demonstrations_share"] == 0.2
     assert policies["guarded"].settings["rounds"] == 1
 
 
@@ -85,7 +99,7 @@ def test_the_evidence_is_on_the_policy_that_was_named(stepped):
 def test_what_each_stage_took_is_recorded(stepped):
     workspace, _ = stepped
     stages = [record.stage for record in workspace.records.all(StageRecord, subject="steps")]
-    assert stages[:5] == ["rewards", "sft", "dpo", "guarded", "evaluation"]
+    assert stages[:6] == ["rewards", "sft", "dpo", "guarded", "grpo", "evaluation"]
 
 
 def test_the_rewards_are_listed_with_their_quality(stepped):
@@ -99,7 +113,7 @@ def test_a_workspace_says_what_it_holds(stepped):
     workspace, _ = stepped
     said = done("init", "--show", "-w", workspace.directory)
     assert re.search(r"judgement\W+160", said)
-    assert re.search(r"policy\W+4", said)
+    assert re.search(r"policy\W+5", said)
 
 
 def test_a_workspace_is_made_once_and_of_one_model(stepped):

@@ -1,13 +1,16 @@
-"""DPO: direct preference optimisation on people's preferences, the reference's log-probabilities computed once."""
+"""DPO: optimisation on people's preferences by any of the preference losses, demonstrations mixed in where declared.
+
+The reference's log-probabilities are computed once, before the first step, and only for losses that look at them.
+"""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from assay.alignment.kl_coef import KlCoef
-from assay.alignment.losses import dpo_loss
+from assay.alignment.losses import Knobs, Pairs, chosen_nll, preference_loss
 from assay.alignment.settings import DpoSettings
 from assay.alignment.sft import epoch_batches
 from assay.alignment.trainer import StepLoss
@@ -15,11 +18,17 @@ from assay.lm import LanguageModel, completion_logprobs, encode_pair, using_adap
 from assay.lm.chat import EncodedPair
 from assay.lm.logprobs import pad, sequence_logprobs
 from assay.records.errors import TrainingError, explain
+from assay.records.judgement import Demonstration
 from assay.records.preference import Preference
 
 
 class DpoTask:
-    """One step is one batch of preferences. The reference is scored once, before the first step."""
+    """One step is one batch of preferences, with its share of demonstrations.
+
+    `kl_coef` is the beta that monitors may raise; a loss without a reference has none.
+    """
+
+    kl_coef: KlCoef
 
     def __init__(
         self,
@@ -29,37 +38,71 @@ class DpoTask:
         *,
         seed: int,
         ref_adapter: str | None,
+        demonstrations: Sequence[Demonstration] = (),
     ) -> None:
         if not preferences:
             do = "collect judgements that prefer one completion over another"
             raise TrainingError(explain(expected="at least one preference", got="none", do=do))
-        self._lm = lm
-        self.kl_coef = KlCoef(settings.beta, factor=settings.kl_raise_factor, limit=settings.kl_raise_limit)
+        self._lm, self._settings = lm, settings
+        self._beta = KlCoef(settings.beta, factor=settings.kl_raise_factor, limit=settings.kl_raise_limit)
+        if settings.has_reference:
+            self.kl_coef = self._beta
         self._chosen = [encode_pair(lm, p.prompt, p.chosen) for p in preferences]
         self._rejected = [encode_pair(lm, p.prompt, p.rejected) for p in preferences]
-        label = [p.probability if settings.soft_labels else 1.0 for p in preferences]
-        self._probability = torch.tensor(label, dtype=torch.float32)
+        self._labels = _labels(preferences, settings)
         self._batches = epoch_batches(
             len(preferences), settings.per_device_train_batch_size, epochs=settings.num_train_epochs, seed=seed
         )[: settings.max_steps]
         self.steps = len(self._batches)
+        self._demonstrations = _demonstration_batches(lm, demonstrations, settings, steps=self.steps, seed=seed)
+        self._strangers = _strangers(self._chosen, self._rejected, lm) if settings.loss_type == "kto" else []
         used = sorted({i for batch in self._batches for i in batch})
-        self._ref = _reference_sums(lm, self._chosen, self._rejected, used, ref_adapter)
+        columns = [self._chosen, self._rejected, *([self._strangers] if self._strangers else [])]
+        self._ref = torch.zeros((len(columns), len(preferences)))
+        if settings.has_reference:
+            self._ref[:, used] = _reference_sums(lm, columns, used, ref_adapter)
 
     def loss(self, step: int) -> StepLoss:
-        """Mean DPO loss of the step's preferences."""
+        """Mean loss of the step's preferences, plus the declared weights of the SFT term and the demonstrations."""
         rows = self._batches[step]
-        pairs = [self._chosen[i] for i in rows] + [self._rejected[i] for i in rows]
-        beta, probability = self.kl_coef.value, self._probability[rows]
-        return dpo_step(self._lm, pairs, self._ref[:, rows], beta=beta, probability=probability)
+        demonstrations = self._demonstrations[step] if self._demonstrations else []
+        encoded = [self._chosen[i] for i in rows] + [self._rejected[i] for i in rows]
+        sums = sequence_logprobs(self._lm, pad(encoded + demonstrations, self._lm.pad_id))
+        pairs = _pairs(encoded, sums[: len(encoded)], self._ref[:2, rows], self._labels.probability[rows])
+        margin, weight = self._labels.margin, self._labels.weight[rows]
+        pairs = pairs._replace(
+            margin=None if margin is None else margin[rows],
+            kl_baseline=self._stranger_log_ratio(rows) if self._strangers else None,
+        )
+        settings, beta = self._settings, self._beta.value
+        terms = preference_loss(settings.loss_type, pairs, settings.knobs(beta))
+        value = (weight * terms.loss).mean()
+        metrics = {**_metrics(pairs, terms.chosen_reward, terms.rejected_reward), "beta": beta}
+        if settings.weight_of_sft and float(weight.sum()) > 0:
+            nll = chosen_nll(pairs, weight)
+            value = value + settings.weight_of_sft * nll
+            metrics["nll_loss"] = float(nll.detach())
+        if demonstrations:
+            nll = -sums[len(encoded) :].sum() / sum(len(pair.completion) for pair in demonstrations)
+            value = value + settings.demonstrations_weight * nll
+            metrics |= {"demonstrations/nll": float(nll.detach()), "demonstrations/count": float(len(demonstrations))}
+        if pairs.kl_baseline is not None:
+            metrics["kl"] = max(0.0, float(pairs.kl_baseline))
+        return StepLoss(value, metrics)
 
     def state(self) -> dict[str, Any]:
         """The beta that monitors may have raised: batches follow from the seed, the reference from the base."""
-        return {"beta": self.kl_coef.value}
+        return {"beta": self._beta.value}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up the beta."""
-        self.kl_coef.value = state["beta"]
+        self._beta.value = state["beta"]
+
+    def _stranger_log_ratio(self, rows: Sequence[int]) -> torch.Tensor:
+        """Mean log-ratio of the batch's prompts with completions of other prompts: KTO's baseline, without gradient."""
+        with torch.no_grad():
+            policy = sequence_logprobs(self._lm, pad([self._strangers[i] for i in rows], self._lm.pad_id))
+        return (policy - self._ref[2, rows]).mean()
 
 
 def dpo_step(
@@ -71,33 +114,95 @@ def dpo_step(
     probability: torch.Tensor | None = None,
 ) -> StepLoss:
     """Mean DPO loss; `pairs` holds all chosen, then all rejected; `ref` [2, pairs] the reference's sums."""
-    sums = sequence_logprobs(lm, pad(pairs, lm.pad_id))
-    chosen, rejected = sums.split(len(pairs) // 2)
-    terms = dpo_loss(chosen, rejected, ref[0], ref[1], beta=beta, probability=probability)
-    margin = terms.chosen_reward - terms.rejected_reward
-    metrics = {
-        "rewards/chosen": float(terms.chosen_reward.mean()),
-        "rewards/rejected": float(terms.rejected_reward.mean()),
+    label = torch.ones(len(pairs) // 2) if probability is None else probability
+    batch = _pairs(pairs, sequence_logprobs(lm, pad(pairs, lm.pad_id)), ref, label)
+    terms = preference_loss("sigmoid", batch, Knobs(beta=beta))
+    metrics = _metrics(batch, terms.chosen_reward, terms.rejected_reward)
+    return StepLoss(terms.loss.mean(), {**metrics, "beta": beta})
+
+
+class _Labels(NamedTuple):
+    """What the aggregation says of each preference, as far as the settings ask for it."""
+
+    probability: torch.Tensor
+    weight: torch.Tensor
+    margin: torch.Tensor | None
+
+
+def _labels(preferences: Sequence[Preference], settings: DpoSettings) -> _Labels:
+    """Weights have mean 1, so that they change what counts and not the step size."""
+    probability = [p.probability if settings.soft_labels else 1.0 for p in preferences]
+    weight = np.array([p.weight if settings.use_weights else 1.0 for p in preferences])
+    if not weight.any():
+        do = "set use_weights to false, or collect more judgements a pair"
+        raise TrainingError(explain(expected="a preference of some weight", got="only weights of 0", do=do))
+    margin = [settings.margin_scale * p.margin for p in preferences]
+    return _Labels(
+        torch.tensor(probability, dtype=torch.float32),
+        torch.tensor(weight / weight.mean(), dtype=torch.float32),
+        torch.tensor(margin, dtype=torch.float32) if settings.margin_scale else None,
+    )
+
+
+def _pairs(encoded: Sequence[EncodedPair], sums: torch.Tensor, ref: torch.Tensor, label: torch.Tensor) -> Pairs:
+    """The typed batch of a step; `encoded` and `sums` hold all chosen, then all rejected."""
+    chosen, rejected = sums.split(len(encoded) // 2)
+    tokens = torch.tensor([float(len(pair.completion)) for pair in encoded])
+    chosen_tokens, rejected_tokens = tokens.split(len(encoded) // 2)
+    return Pairs(chosen, rejected, ref[0], ref[1], chosen_tokens, rejected_tokens, label)
+
+
+def _metrics(pairs: Pairs, chosen_reward: torch.Tensor, rejected_reward: torch.Tensor) -> dict[str, float]:
+    margin = chosen_reward - rejected_reward
+    return {
+        "rewards/chosen": float(chosen_reward.mean()),
+        "rewards/rejected": float(rejected_reward.mean()),
         "rewards/margins": float(margin.mean()),
         "rewards/accuracies": float((margin > 0).float().mean()),
-        "logps/chosen": float(chosen.detach().mean()),
-        "logps/rejected": float(rejected.detach().mean()),
-        "beta": beta,
+        "logps/chosen": float(pairs.chosen.detach().mean()),
+        "logps/rejected": float(pairs.rejected.detach().mean()),
     }
-    return StepLoss(terms.loss.mean(), metrics)
+
+
+def _demonstration_batches(
+    lm: LanguageModel, demonstrations: Sequence[Demonstration], settings: DpoSettings, *, steps: int, seed: int
+) -> list[list[EncodedPair]]:
+    """Demonstrations of each step, in an order drawn anew each pass from the seed; none where no share is declared."""
+    count = settings.demonstrations_a_step
+    if not count:
+        return []
+    if not demonstrations:
+        do = "import demonstrations (rows with prompt and completion), or set demonstrations_share to 0"
+        raise TrainingError(explain(expected="demonstrations to mix in", got="none", do=do))
+    encoded = [encode_pair(lm, d.prompt, d.completion) for d in demonstrations]
+    own = int(np.random.SeedSequence([seed, len(encoded)]).generate_state(1)[0])
+    order = [i for (i,) in epoch_batches(len(encoded), 1, epochs=-(-steps * count // len(encoded)), seed=own)]
+    return [[encoded[i] for i in order[step * count : (step + 1) * count]] for step in range(steps)]
+
+
+def _strangers(chosen: Sequence[EncodedPair], rejected: Sequence[EncodedPair], lm: LanguageModel) -> list[EncodedPair]:
+    """Each prompt with the completion of the next other prompt that fits the context: by turns a chosen, a rejected."""
+    found = []
+    for i, pair in enumerate(chosen):
+        others = ((i + k) % len(chosen) for k in range(1, len(chosen)))
+        kind = chosen if i % 2 else rejected
+        room = lm.context_length - len(pair.prompt)
+        fitting = (
+            kind[j].completion for j in others if chosen[j].prompt != pair.prompt and len(kind[j].completion) <= room
+        )
+        completion = next(fitting, None)
+        if completion is None:
+            do = "bring preferences on more prompts, or choose another loss_type"
+            got = f"none that fits prompt {i}"
+            raise TrainingError(explain(expected="a completion of another prompt for kto's baseline", got=got, do=do))
+        found.append(EncodedPair(pair.prompt, completion))
+    return found
 
 
 def _reference_sums(
-    lm: LanguageModel,
-    chosen: Sequence[EncodedPair],
-    rejected: Sequence[EncodedPair],
-    used: Sequence[int],
-    ref_adapter: str | None,
+    lm: LanguageModel, columns: Sequence[Sequence[EncodedPair]], used: Sequence[int], ref_adapter: str | None
 ) -> torch.Tensor:
-    """Reference log-probability sums [2, preferences]; rows that no batch uses stay zero."""
-    sums = torch.zeros((2, len(chosen)))
+    """Reference log-probability sums [columns, used]."""
     with using_adapter(lm, ref_adapter):
-        scored = completion_logprobs(lm, [chosen[i] for i in used] + [rejected[i] for i in used])
-    values = torch.tensor([float(np.sum(part)) for part in scored])
-    sums[0, used], sums[1, used] = values.split(len(used))
-    return sums
+        scored = completion_logprobs(lm, [column[i] for column in columns for i in used])
+    return torch.tensor([float(np.sum(part)) for part in scored]).reshape(len(columns), len(used))

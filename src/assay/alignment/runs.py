@@ -13,11 +13,12 @@ from typing import Any
 
 from assay.alignment.acting import ActingObserver
 from assay.alignment.dpo import DpoTask
+from assay.alignment.grpo import GrpoTask
 from assay.alignment.measuring import MeasuringObserver
 from assay.alignment.online_dpo import OnlineDpoTask
 from assay.alignment.sampling import PolicySampler
 from assay.alignment.scoring import StepScorer, TrainingRewards
-from assay.alignment.settings import DpoSettings, OnlineDpoSettings, SftSettings, TrainerSettings
+from assay.alignment.settings import DpoSettings, GrpoSettings, OnlineDpoSettings, SftSettings, TrainerSettings
 from assay.alignment.sft import SftTask
 from assay.alignment.trainer import Task, train
 from assay.lm import LanguageModel, Sampling, add_lora, load_adapter, save_adapter
@@ -87,16 +88,21 @@ def run_dpo(
     watched: Watched,
     *,
     start: PolicyVersion | None,
+    demonstrations: Sequence[Demonstration] = (),
 ) -> PolicyVersion:
-    """DPO on people's preferences from `start` (the reference; None is the base model)."""
+    """DPO on people's preferences from `start` (the reference; None is the base model).
+
+    `demonstrations` are mixed in where the settings declare a share of them, and not looked at otherwise.
+    """
+    demonstrations = demonstrations if settings.demonstrations_share else ()
     ref = prepare_policy(lm, _adapter_path(context, start), settings, seed=context.seed)
-    task = DpoTask(lm, preferences, settings, seed=context.seed, ref_adapter=ref)
+    task = DpoTask(lm, preferences, settings, seed=context.seed, ref_adapter=ref, demonstrations=demonstrations)
     sampling = Sampling(max_tokens=settings.max_completion_length, seed=context.seed)
     sampler = PolicySampler(lm, watched.prompts, sampling, n=1, ref_adapter=ref)
     scorer = StepScorer(lm, sampler, watched.rewards)
     measuring = _measuring(lm, sampler, scorer, watched, context, every=settings.measure_steps)
     observer = _observer(measuring, task, sampler, context, _begun("dpo", task, context, watched))
-    data_hash = digest(sorted(p.id for p in preferences))
+    data_hash = digest(sorted(row.id for row in (*preferences, *demonstrations)))
     steps = _train(lm, task, settings, context, data_hash, observer, *_begins_with(start, watched))
     return _version("dpo", settings, context, _watched_outcome(lm, observer, watched, start, steps, data_hash))
 
@@ -120,6 +126,29 @@ def run_online_dpo(
     data_hash = digest([[message.model_dump() for message in prompt] for prompt in watched.prompts])
     steps = _train(lm, task, settings, context, data_hash, observer, *_begins_with(start, watched))
     return _version("online_dpo", settings, context, _watched_outcome(lm, observer, watched, start, steps, data_hash))
+
+
+def run_grpo(
+    lm: LanguageModel,
+    settings: GrpoSettings,
+    context: RunContext,
+    watched: Watched,
+    *,
+    start: PolicyVersion | None,
+) -> PolicyVersion:
+    """Push the policy against the proxy reward by policy gradients, in rounds, until monitors end it or rounds do."""
+    ref = prepare_policy(lm, _adapter_path(context, start), settings, seed=context.seed)
+    sampling = Sampling(max_tokens=settings.max_completion_length, temperature=1.0, seed=context.seed)
+    sampler = PolicySampler(lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref)
+    scorer = StepScorer(lm, sampler, watched.rewards)
+    task = GrpoTask(
+        lm, sampler, lambda step: scorer.at(step).proxy.reward, settings, seed=context.seed, ref_adapter=ref
+    )
+    measuring = _measuring(lm, sampler, scorer, watched, context, every=task.steps_per_round)
+    observer = _observer(measuring, task, sampler, context, _begun("grpo", task, context, watched))
+    data_hash = digest([[message.model_dump() for message in prompt] for prompt in watched.prompts])
+    steps = _train(lm, task, settings, context, data_hash, observer, *_begins_with(start, watched))
+    return _version("grpo", settings, context, _watched_outcome(lm, observer, watched, start, steps, data_hash))
 
 
 def prepare_policy(lm: LanguageModel, start: Path | None, settings: TrainerSettings, *, seed: int) -> str | None:

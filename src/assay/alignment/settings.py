@@ -1,9 +1,11 @@
 """Settings: what a run of the trainer is told, with the names that users know from TRL."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from assay.alignment.estimators import AdvantageScale, KlEstimator
+from assay.alignment.losses.preference import REFERENCE_FREE, WITHOUT_MARGIN, Knobs, LossType, sft_weight_of
 from assay.lm import LoraSettings
 from assay.records.record import Value
 
@@ -37,8 +39,10 @@ class SftSettings(TrainerSettings):
 
 
 class DpoSettings(TrainerSettings):
-    """DPO on preferences that people gave."""
+    """DPO, or another loss on preferences that people gave, with demonstrations mixed in where that is declared."""
 
+    loss_type: LossType = "sigmoid"
+    """The loss, by TRL's name; `simpo`, `cpo` and `orpo` need no reference."""
     beta: float = Field(default=0.1, gt=0)
     """Strength of the pull towards the reference."""
     kl_raise_factor: float = Field(default=2.0, gt=1)
@@ -55,8 +59,65 @@ class DpoSettings(TrainerSettings):
     """Sample and measure the policy, and let the monitors look, after every so many steps."""
     soft_labels: bool = True
     """Use the aggregation's probability as label; otherwise each preference counts as certain."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    """Share of the labels taken to be turned round: softens them (cDPO), or is taken back out of them (`robust`)."""
+    use_weights: bool = False
+    """Weigh each preference by the aggregation's weight over the mean weight; meant for hard labels."""
+    margin_scale: float = Field(default=0.0, ge=0)
+    """Ask the chosen completion to win by this times the preference's margin in logits; meant for hard labels."""
+    reference_free: bool = False
+    """Count the reference as uniform, so that nothing pulls the policy back to it."""
+    sft_weight: float | None = Field(default=None, ge=0)
+    """Weight of the chosen completions' NLL in nats a token; None is the loss's own: 1 in rpo, orpo and cpo, else 0."""
+    demonstrations_share: float = Field(default=0.0, ge=0, le=0.9)
+    """Share of a step's rows that are demonstrations, beside all its preferences."""
+    demonstrations_weight: float = Field(default=1.0, gt=0)
+    """Weight of the demonstrations' NLL in nats a token."""
+    simpo_gamma: float = Field(default=0.5, ge=0)
+    """`simpo`: margin in logits by which every pair should be won."""
+    desirable_weight: float = Field(default=1.0, gt=0)
+    """`kto`: weight of the chosen completions."""
+    undesirable_weight: float = Field(default=1.0, gt=0)
+    """`kto`: weight of the rejected completions."""
+    reward_limit: float = Field(default=10.0, gt=0)
+    """`chipo`: differences of the implicit reward beyond twice this, in logits, give no gradient."""
     max_completion_length: int = Field(default=64, ge=1)
     """Tokens of a sampled completion when the policy is measured."""
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.margin_scale and self.loss_type in WITHOUT_MARGIN:
+            raise ValueError(f"margin_scale has no place in {self.loss_type}, which has a target of its own")
+        if self.reference_free and self.loss_type in ("chipo", "kto"):
+            raise ValueError(f"{self.loss_type} is defined by the ratio to a reference, so it cannot be reference_free")
+        return self
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether the reference enters the loss."""
+        return not self.reference_free and self.loss_type not in REFERENCE_FREE
+
+    @property
+    def demonstrations_a_step(self) -> int:
+        """Demonstrations beside a full batch of preferences: at least one where a share is declared."""
+        share = self.demonstrations_share
+        return max(1, round(self.per_device_train_batch_size * share / (1 - share))) if share else 0
+
+    @property
+    def weight_of_sft(self) -> float:
+        """`sft_weight`, or the loss's own."""
+        return sft_weight_of(self.loss_type) if self.sft_weight is None else self.sft_weight
+
+    def knobs(self, beta: float) -> Knobs:
+        """What turns the loss, at the beta that monitors may have raised."""
+        return Knobs(
+            beta=beta,
+            label_smoothing=self.label_smoothing,
+            simpo_gamma=self.simpo_gamma,
+            desirable_weight=self.desirable_weight,
+            undesirable_weight=self.undesirable_weight,
+            reward_limit=self.reward_limit,
+        )
 
 
 class OnlineDpoSettings(TrainerSettings):
@@ -84,3 +145,53 @@ class OnlineDpoSettings(TrainerSettings):
     """How the ensemble's members become the reward that orders the samples."""
     is_guarded: bool = True
     """Whether monitors may stop the run. Off only to show what happens without them."""
+
+
+class GrpoSettings(TrainerSettings):
+    """GRPO and its kin: each round draws a group of completions a prompt, and each learns from how it did in its group.
+
+    Completions are drawn at temperature 1, for which alone the log-probabilities of the loss are those of the draw.
+    """
+
+    loss_type: Literal["grpo", "dapo", "dr_grpo", "rloo", "reinforce"] = "grpo"
+    """The loss: the first three weigh tokens differently and take KL in the loss; `rloo`, `reinforce` in the reward."""
+    kl_coef: float = Field(default=0.04, ge=0)
+    """Strength of the KL penalty towards the reference."""
+    kl_estimator: KlEstimator = "k3"
+    """Estimator of the KL in the loss; k2 alone has the gradient of the KL, k1 has none there."""
+    kl_target: float | None = Field(default=None, gt=0)
+    """KL in nats a completion towards which `kl_coef` is adapted after each round; None leaves it alone."""
+    kl_horizon: float = Field(default=1000.0, gt=0)
+    """Completions over which the adaptation acts; fewer is faster."""
+    kl_raise_factor: float = Field(default=2.0, gt=1)
+    """Where a monitor asks to raise the KL coefficient, it is multiplied by this, once a checkpoint."""
+    kl_raise_limit: float = Field(default=8.0, ge=1)
+    """Monitors raise it to at most so many times its start, and the adaptation moves it by at most this factor."""
+    epsilon_low: float = Field(default=0.2, gt=0, le=1)
+    """Probability ratios below 1 less this give no gradient that lowers them further."""
+    epsilon_high: float = Field(default=0.2, gt=0)
+    """Probability ratios above 1 plus this give no gradient that raises them further."""
+    scale_rewards: AdvantageScale = "group"
+    """`grpo`, `dapo`, `dr_grpo`: divide by the s.d. of the group, of the batch, or not at all."""
+    rounds: int = Field(default=6, ge=1)
+    """How many rounds of sampling and steps, unless a monitor stops the run."""
+    num_generations: int = Field(default=4, ge=2)
+    """Completions a prompt and round."""
+    num_iterations: int = Field(default=1, ge=1)
+    """Passes over a round's completions."""
+    per_device_train_batch_size: int = Field(default=16, ge=1)
+    """Completions a step."""
+    max_completion_length: int = Field(default=48, ge=1)
+    """Tokens of a sampled completion."""
+    aggregation: str = "uwo"
+    """How the ensemble's members become the reward."""
+    is_guarded: bool = True
+    """Whether monitors may stop the run. Off only to show what happens without them."""
+
+    @model_validator(mode="after")
+    def _kl_acts(self) -> Self:
+        if self.kl_coef and self.kl_estimator == "k1" and self.loss_type in ("grpo", "dapo", "dr_grpo"):
+            raise ValueError("kl_estimator k1 has no gradient in the loss; take k2 or k3, or rloo or reinforce")
+        if self.kl_target is not None and not self.kl_coef:
+            raise ValueError("kl_target adapts kl_coef, which is 0; give it a start")
+        return self

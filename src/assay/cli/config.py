@@ -6,7 +6,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from assay.alignment import DpoSettings, OnlineDpoSettings, SftSettings
+from assay.alignment import DpoSettings, GrpoSettings, OnlineDpoSettings, SftSettings
 from assay.feedback import Folds
 from assay.records.errors import ConfigError
 from assay.records.record import Value, digest
@@ -52,6 +52,8 @@ class AlignmentConfig(Value):
     """DPO on the preferences of people."""
     online_dpo: OnlineDpoSettings | None = None
     """Push the policy against the learnt reward, guarded."""
+    grpo: GrpoSettings | None = None
+    """Push the policy against the learnt reward by policy gradients, guarded."""
     unguarded_rounds: int = Field(default=0, ge=0)
     """Also run `online_dpo` for so many rounds on a single reward, without monitors, to show what happens."""
     max_preferences: int | None = Field(default=None, ge=8)

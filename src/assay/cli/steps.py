@@ -72,6 +72,19 @@ def online_dpo(
     _tune("online_dpo", workspace, config, settings, resume=resume, model=model, seed=seed)
 
 
+@align.command("grpo")
+def grpo(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    config: ConfigOption = None,
+    settings: AlignSetOption = None,
+    resume: ResumeOption = False,
+    model: ModelOption = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Push the policy against the learnt reward by policy gradients (GRPO, RLOO, REINFORCE++), guarded."""
+    _tune("grpo", workspace, config, settings, resume=resume, model=model, seed=seed)
+
+
 def evaluate(
     policy: Annotated[str, typer.Argument(help="Id of a policy, or its first digits.")],
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -116,6 +129,7 @@ def _tune(
         "sft": ("sft", tune.tune_sft),
         "dpo": ("dpo", tune.tune_dpo),
         "online_dpo": ("guarded", tune.tune_guarded),
+        "grpo": ("grpo", tune.tune_grpo),
     }[method]
     section = override({} if config is None else read_settings(config), set_values(settings))
     section[method] = section.get(method) or {}

@@ -1,6 +1,8 @@
-"""SFT loss: negative log-likelihood of demonstrations, on the completion's tokens only."""
+"""SFT loss: negative log-likelihood of demonstrations or chosen completions, on the completion's tokens only."""
 
 import torch
+
+from assay.alignment.losses.pairs import Pairs
 
 
 def sft_loss(token_logprobs: torch.Tensor) -> torch.Tensor:
@@ -9,3 +11,12 @@ def sft_loss(token_logprobs: torch.Tensor) -> torch.Tensor:
     This is the maximum-likelihood weighting: each token counts once, whichever batch it stands in.
     """
     return -token_logprobs.mean()
+
+
+def chosen_nll(pairs: Pairs, weight: torch.Tensor) -> torch.Tensor:
+    """The same of the chosen completions, each counted `weight` [pairs] times: the SFT term of RPO, CPO and ORPO.
+
+    As a regulariser of DPO it is what keeps the policy from leaving the data for where the reward is only guessed
+    (RPO: Liu et al. 2024, arXiv 2405.16436; a mean a token as in IRPO: Pang et al. 2024, arXiv 2404.19733).
+    """
+    return -(weight * pairs.chosen).sum() / (weight * pairs.chosen_tokens).sum()

@@ -42,9 +42,9 @@ from assay.rewards import RewardEnsemble, RewardSettings, read_features
 from assay.storage import SplitName
 from assay.storage.firewall import Registration
 
-LOOPS = ("unguarded", "guarded", "dpo", "best-of-n")
+LOOPS = ("unguarded", "guarded", "grpo", "dpo", "best-of-n")
 """Stages whose paths are drawn."""
-CANDIDATES = ("guarded", "dpo", "sft")
+CANDIDATES = ("grpo", "guarded", "dpo", "sft")
 """Stages whose policy may be judged for release, the latest first."""
 
 

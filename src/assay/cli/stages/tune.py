@@ -12,6 +12,7 @@ from assay.alignment import (
     best_of_n_path,
     draw_candidates,
     run_dpo,
+    run_grpo,
     run_online_dpo,
     run_sft,
 )
@@ -61,12 +62,23 @@ def tune_dpo(walk: Walk) -> Outcome:
     preferences = choose(found, limit, seed=seed)
     steps = -(-len(preferences) // settings.per_device_train_batch_size) * settings.num_train_epochs
     lm = walk.fresh_model()
-    require_context(lm, [(p.prompt, text) for p in preferences for text in (p.chosen, p.rejected)])
+    demonstrations = (
+        walk.workspace.training.all(Demonstration, SplitName.TRAIN) if settings.demonstrations_share else []
+    )
+    texts = [(p.prompt, text) for p in preferences for text in (p.chosen, p.rejected)]
+    require_context(lm, [*texts, *((d.prompt, d.completion) for d in demonstrations)])
     with walk.bar("DPO on preferences", min(steps, settings.max_steps or steps)) as advance:
         policy = run_dpo(
-            lm, preferences, settings, _context(walk, "dpo", advance), _watched(walk), start=_start(walk, ("sft",))
+            lm,
+            preferences,
+            settings,
+            _context(walk, "dpo", advance),
+            _watched(walk),
+            start=_start(walk, ("sft",)),
+            demonstrations=demonstrations,
         )
-    return _stored(walk, policy, f"{len(preferences)} preferences; {_ending(policy)}")
+    mixed = f" with {len(demonstrations)} demonstrations" if demonstrations else ""
+    return _stored(walk, policy, f"{len(preferences)} preferences{mixed}; {_ending(policy)}")
 
 
 def tune_unguarded(walk: Walk) -> Outcome:
@@ -84,6 +96,19 @@ def tune_guarded(walk: Walk) -> Outcome:
     if settings is None:
         return Outcome(skipped=("the guarded loop: the recipe does not ask for it",), said="left out")
     return _online(walk, "guarded", settings)
+
+
+def tune_grpo(walk: Walk) -> Outcome:
+    """Policy gradients against the conservative ensemble, with monitors that may end them."""
+    settings = walk.config.alignment.grpo
+    if settings is None:
+        return Outcome(skipped=("GRPO: the recipe does not ask for it",), said="left out")
+    watched = _watched(walk, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
+    completions = len(watched.prompts) * settings.num_generations
+    per_round = -(-completions // settings.per_device_train_batch_size) * settings.num_iterations
+    with walk.bar("GRPO", per_round * settings.rounds) as advance:
+        policy = run_grpo(walk.fresh_model(), settings, _context(walk, "grpo", advance), watched, start=_start(walk))
+    return _stored(walk, policy, _ending(policy))
 
 
 def tune_best_of_n(walk: Walk) -> Outcome:

@@ -1,0 +1,208 @@
+"""GRPO and its kin: rounds of sampling groups of completions, scoring them, and policy-gradient steps on them.
+
+`grpo`, `dapo` and `dr_grpo` compare a completion with its group and take KL in the loss; `rloo` compares it with the
+others of its group, `reinforce` with the whole batch, and both take KL in the reward. What the reward is wrong about,
+all of them find: run them with monitors.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from assay.alignment.estimators import (
+    adapted_kl_coef,
+    group_advantages,
+    leave_one_out_advantages,
+    reinforce_advantages,
+    token_weights,
+)
+from assay.alignment.kl_coef import KlCoef
+from assay.alignment.losses import PolicyTerms, TokenBatch, grpo_loss, reinforce_loss, rloo_loss
+from assay.alignment.sampling import PolicySampler, Samples, samples_from_json, samples_to_json
+from assay.alignment.settings import GrpoSettings
+from assay.alignment.sft import epoch_batches
+from assay.alignment.trainer import StepLoss
+from assay.lm import LanguageModel, completion_logprobs, encode_prompt, using_adapter
+from assay.lm.chat import EncodedPair
+from assay.lm.logprobs import pad, token_logprobs
+from assay.records.errors import TrainingError, explain
+
+RewardsAt = Callable[[int], np.ndarray]
+"""Proxy rewards [m] of the sampler's completions at a step."""
+
+
+class _Round(NamedTuple):
+    """A draw with what its steps need, a list of numbers a completion: one for each token, in the order of the draw."""
+
+    samples: Samples
+    old: list[list[float]]
+    ref: list[list[float]]
+    advantages: list[list[float]]
+    measured: dict[str, float]
+
+
+class GrpoTask:
+    """A round is one draw of `num_generations` completions a prompt; its steps share the draw out.
+
+    The KL coefficient of the loss is `kl_coef`, which monitors may raise, times a factor that `kl_target` adapts: what
+    monitors raised the adaptation does not take for its own.
+    """
+
+    def __init__(
+        self,
+        lm: LanguageModel,
+        sampler: PolicySampler,
+        rewards_at: RewardsAt,
+        settings: GrpoSettings,
+        *,
+        seed: int,
+        ref_adapter: str | None,
+    ) -> None:
+        self._lm, self._sampler, self._rewards_at, self._settings = lm, sampler, rewards_at, settings
+        self._seed, self._ref_adapter = seed, ref_adapter
+        self.kl_coef = KlCoef(settings.kl_coef, factor=settings.kl_raise_factor, limit=settings.kl_raise_limit)
+        self._factor = 1.0
+        completions = len(sampler.prompts) * settings.num_generations
+        per_pass = -(-completions // settings.per_device_train_batch_size)
+        self.steps_per_round = per_pass * settings.num_iterations
+        self.steps = self.steps_per_round * settings.rounds
+        self._prompt_ids = [encode_prompt(lm, prompt) for prompt in sampler.prompts]
+        self._round: _Round | None = None
+
+    def loss(self, step: int) -> StepLoss:
+        """The loss of the step's share of the round's completions; the first step of a round draws the round."""
+        if step % self.steps_per_round == 0 or self._round is None:
+            self._round = self._draw(step - step % self.steps_per_round)
+        drawn = self._round
+        share = [i for i in self._share(step) if drawn.samples.token_ids[i]]
+        rows = pad([self._pair(drawn.samples, i) for i in share], self._lm.pad_id)
+        batch = TokenBatch(
+            logprobs=token_logprobs(self._lm, rows),
+            old_logprobs=_flat(drawn.old, share),
+            advantages=_flat(drawn.advantages, share),
+            row=rows.positions[:, 0],
+            ref_logprobs=_flat(drawn.ref, share),
+        )
+        terms = self._terms(batch)
+        metrics = {
+            **drawn.measured,
+            "clip_ratio/low_mean": terms.clip_low,
+            "clip_ratio/high_mean": terms.clip_high,
+            "kl_coef": self._coefficient,
+        }
+        return StepLoss(terms.loss, metrics)
+
+    def state(self) -> dict[str, Any]:
+        """The round's draw and what was computed of it, and the KL coefficient with its factor."""
+        drawn = None
+        if self._round is not None:
+            drawn = self._round._asdict() | {"samples": samples_to_json(self._round.samples)}
+        return {"round": drawn, "kl_coef": self.kl_coef.value, "factor": self._factor}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a round in the middle."""
+        self.kl_coef.value, self._factor = state["kl_coef"], state["factor"]
+        if state["round"] is None:
+            return
+        samples = samples_from_json(state["round"]["samples"])
+        if samples is not None:
+            self._round = _Round(**state["round"] | {"samples": samples})
+            self._sampler.restore(samples)
+
+    @property
+    def _coefficient(self) -> float:
+        return self.kl_coef.value * self._factor
+
+    def _terms(self, batch: TokenBatch) -> PolicyTerms:
+        settings = self._settings
+        low, high = settings.epsilon_low, settings.epsilon_high
+        if settings.loss_type == "rloo":
+            return rloo_loss(batch, epsilon_low=low, epsilon_high=high)
+        if settings.loss_type == "reinforce":
+            return reinforce_loss(batch, epsilon_low=low, epsilon_high=high)
+        weights = token_weights(batch.row, settings.loss_type, max_completion_length=settings.max_completion_length)
+        return grpo_loss(
+            batch,
+            weights,
+            epsilon_low=low,
+            epsilon_high=high,
+            kl_coef=self._coefficient,
+            kl_estimator=settings.kl_estimator,
+        )
+
+    def _draw(self, step: int) -> _Round:
+        samples = self._sampler.at(step)
+        rewards = _checked(self._rewards_at(step), len(samples.texts))
+        pairs = [self._pair(samples, i) for i in range(len(samples.texts))]
+        old = completion_logprobs(self._lm, pairs)
+        with using_adapter(self._lm, self._ref_adapter):
+            ref = completion_logprobs(self._lm, pairs)
+        if self._settings.kl_target is not None and step:
+            self._adapt(samples)
+        advantages = self._advantages(rewards, old, ref)
+        grouped = rewards.reshape(-1, self._settings.num_generations)
+        measured = {
+            "reward": float(rewards.mean()),
+            "reward_std": float(grouped.std(1, ddof=1).mean()),
+            "frac_reward_zero_std": float((grouped.std(1) == 0).mean()),
+            "kl": samples.kl,
+            "completions/mean_length": float(np.mean([len(ids) for ids in samples.token_ids])),
+        }
+        plain_old, plain_ref = ([each.tolist() for each in part] for part in (old, ref))
+        return _Round(samples, plain_old, plain_ref, advantages, measured)
+
+    def _adapt(self, samples: Samples) -> None:
+        """Move the factor by the KL of the draw, within the limit either way."""
+        target, limit = self._settings.kl_target or 0.0, self._settings.kl_raise_limit
+        moved = adapted_kl_coef(
+            self._factor,
+            kl=samples.kl,
+            target=target,
+            horizon=self._settings.kl_horizon,
+            samples=len(samples.texts),
+        )
+        self._factor = float(np.clip(moved, 1 / limit, limit))
+
+    def _advantages(self, rewards: np.ndarray, old: list[np.ndarray], ref: list[np.ndarray]) -> list[list[float]]:
+        """Advantages of each completion's tokens."""
+        group, kl_coef = self._settings.num_generations, self._coefficient
+        lengths = [len(each) for each in old]
+        if self._settings.loss_type == "reinforce":
+            row = np.repeat(np.arange(len(lengths)), lengths)
+            ratios = np.concatenate(old).astype(np.float64) - np.concatenate(ref)
+            present = np.flatnonzero(lengths)
+            flat = reinforce_advantages(rewards[present], ratios, row=row, kl_coef=kl_coef)
+            return [part.tolist() for part in np.split(flat, np.cumsum(lengths)[:-1])]
+        if self._settings.loss_type == "rloo":
+            kl = np.array([float(np.sum(a) - np.sum(b)) for a, b in zip(old, ref, strict=True)])
+            each = leave_one_out_advantages(rewards - kl_coef * kl, group=group)
+        else:
+            each = group_advantages(rewards, group=group, scale=self._settings.scale_rewards)
+        return [[float(value)] * length for value, length in zip(each, lengths, strict=True)]
+
+    def _pair(self, samples: Samples, i: int) -> EncodedPair:
+        return EncodedPair(self._prompt_ids[samples.prompt_index[i]], samples.token_ids[i])
+
+    def _share(self, step: int) -> list[int]:
+        round_number, within = divmod(step, self.steps_per_round)
+        seed = int(np.random.SeedSequence([self._seed, round_number]).generate_state(1)[0])
+        count = len(self._sampler.prompts) * self._settings.num_generations
+        size, passes = self._settings.per_device_train_batch_size, self._settings.num_iterations
+        return epoch_batches(count, size, epochs=passes, seed=seed)[within]
+
+
+def _checked(rewards: np.ndarray, count: int) -> np.ndarray:
+    """Rewards [count] as float64. Raises TrainingError where they are not that many or not all finite."""
+    found = np.asarray(rewards, dtype=np.float64)
+    if found.shape != (count,) or not np.isfinite(found).all():
+        bad = f"{int((~np.isfinite(found)).sum())} that are not finite"
+        got = bad if found.shape == (count,) else f"an array of shape {found.shape}"
+        do = "mend the reward; the last checkpoint is whole"
+        raise TrainingError(explain(expected=f"{count} finite rewards", got=got, do=do))
+    return found
+
+
+def _flat(values: list[list[float]], rows: list[int]) -> torch.Tensor:
+    return torch.tensor([value for i in rows for value in values[i]], dtype=torch.float32)

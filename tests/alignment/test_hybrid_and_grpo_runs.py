@@ -1,0 +1,88 @@
+"""Hybrid and GRPO runs: policy versions with their trail, the data they name, the guard that stops."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from assay.alignment import (
+    DpoSettings,
+    GrpoSettings,
+    RunContext,
+    TrainingRewards,
+    Watched,
+    run_dpo,
+    run_grpo,
+)
+from assay.lm import LoraSettings, load
+from assay.monitors import MonitorBank, RuleMonitor
+from assay.monitors.protocol import Finding
+from assay.records.conversation import user_prompt
+from assay.records.judgement import Demonstration
+from assay.records.preference import Preference
+from assay.rewards import RewardSettings, train_reward
+
+PROMPTS = [user_prompt(text) for text in ("Why is the sky blue?", "Capital of France?")]
+LORA = LoraSettings(r=4, alpha=8, top_layers=2)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def preference(i):
+    return Preference(
+        created_at=NOW,
+        prompt=user_prompt(f"Question {i % 8}?"),
+        chosen=f"A long and careful answer about thing {i}, with some detail.",
+        rejected=f"No {i}.",
+        margin=1.0,
+        standard_error=0.3,
+        probability=0.8,
+        judgements=(str(i),),
+        annotators=("a",),
+        aggregation="x",
+    )
+
+
+@pytest.fixture(scope="module")
+def rewards(tiny_model_dir):
+    lm = load(str(tiny_model_dir))
+    return TrainingRewards(
+        train_reward(lm, [preference(i) for i in range(24)], RewardSettings(directions=4), seed=0).ensemble, None
+    )
+
+
+@pytest.fixture
+def context(workspace, tmp_path, now):
+    return lambda name: RunContext(name, workspace.artifacts, tmp_path / name, seed=5, now=lambda: now)
+
+
+def test_a_grpo_run_measures_each_round_and_is_stopped_by_an_alarm(tiny_model_dir, rewards, context):
+    def rule(history):
+        return Finding("planted", 1.0, 0.5, {}) if history[-1].step >= 4 else None
+
+    bank = MonitorBank([RuleMonitor("planted", "stop", frozenset({"alignment/kl"}), rule)])
+    settings = GrpoSettings(
+        rounds=3, num_generations=4, per_device_train_batch_size=4, max_completion_length=6, lora=LORA
+    )
+    policy = run_grpo(
+        load(str(tiny_model_dir)), settings, context("grpo"), Watched(PROMPTS, rewards, (), bank), start=None
+    )
+    assert policy.method == "grpo"
+    assert [checkpoint.step for checkpoint in policy.checkpoints] == [0, 2, 4]
+    assert (policy.steps_run, policy.step) == (4, 2)
+    assert policy.stop_reason == "planted: planted"
+    assert policy.checkpoints[0].observation.values["alignment/kl"] == pytest.approx(0.0, abs=1e-4)
+
+
+def test_a_hybrid_run_names_its_demonstrations_and_a_plain_one_does_not(tiny_model_dir, rewards, context):
+    demos = [Demonstration(created_at=NOW, annotator="a", prompt=p, completion="Light scatters.") for p in PROMPTS]
+
+    def run(name, share, demonstrations):
+        settings = DpoSettings(
+            per_device_train_batch_size=4, max_completion_length=4, demonstrations_share=share, lora=LORA
+        )
+        watched = Watched(PROMPTS, rewards, (), None)
+        lm, rows = load(str(tiny_model_dir)), [preference(i) for i in range(8)]
+        return run_dpo(lm, rows, settings, context(name), watched, start=None, demonstrations=demonstrations)
+
+    plain, given, mixed = run("plain", 0.0, ()), run("given", 0.0, demos), run("mixed", 0.5, demos)
+    assert given.adapter == plain.adapter != mixed.adapter
+    assert given.provenance.data_hash == plain.provenance.data_hash != mixed.provenance.data_hash
