@@ -17,6 +17,7 @@ from assay.cli.stages.release import decide_release
 from assay.cli.stages.serve import serve_release
 from assay.cli.walk import Walk, run_walk
 from assay.feedback import Folds, import_judgements, read_judgements
+from assay.monitors import MonitorBank, default_monitors
 from assay.records.errors import LedgerError
 from assay.records.evidence import Estimate, Evidence
 from assay.records.judgement import Judgement
@@ -88,7 +89,7 @@ def test_policies_carry_their_measured_path_and_the_guard_its_monitors(walked):
     assert set(policies) == {"reference", "sft", "unguarded", "guarded", "best-of-n"}
     assert [c.step for c in policies["unguarded"].checkpoints] == [0, 1, 2]
     assert policies["unguarded"].monitors == ()
-    assert len(policies["guarded"].monitors) == 6
+    assert policies["guarded"].monitors == MonitorBank(default_monitors()).names
     assert policies["guarded"].ref_policy == policies["sft"].id
 
 
@@ -99,7 +100,7 @@ def test_training_and_evaluation_share_no_judgement(walked):
     assert training
     assert evaluation
     assert not training & evaluation
-    assert {"proxy", "watch-panel"} == {identity.name for identity in report.training}
+    assert {"plain", "proxy", "watch-panel"} == {identity.name for identity in report.training}
 
 
 def test_the_held_out_reward_saw_only_held_out_people(walked):

@@ -6,7 +6,23 @@ import sys
 import typer
 from rich.markup import escape
 
-from assay.cli import bench, bench_walk, deploy, feedback, ledger, monitor, preferences, release, report, reward, steps
+from assay.cli import (
+    bench,
+    bench_aggregation,
+    bench_overoptimisation,
+    bench_policy,
+    bench_reward,
+    bench_walk,
+    deploy,
+    feedback,
+    ledger,
+    monitor,
+    preferences,
+    release,
+    report,
+    reward,
+    steps,
+)
 from assay.cli.context import error_console
 from assay.cli.init import init
 from assay.cli.run import demo, run
@@ -31,6 +47,10 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(report.app, name="report")
 app.command()(run)
 bench.app.command()(bench_walk.walk)
+bench.app.command()(bench_overoptimisation.overoptimisation)
+bench.app.command()(bench_reward.reward)
+bench.app.command()(bench_policy.policy)
+bench.app.command()(bench_aggregation.aggregation)
 app.add_typer(bench.app, name="bench")
 app.command()(demo)
 
