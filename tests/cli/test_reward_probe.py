@@ -88,7 +88,7 @@ def test_edited_pairs_become_a_campaign_that_people_can_judge(learnt, tmp_path):
     said("probe", reward, "-w", workspace.directory, "--pairs", 4, "--save", file)
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     assert all(set(row) == {"prompt", "first", "second"} for row in rows)
-    assert f"{len(rows)} pairs in edits" in done("feedback", "campaign", "edits", file, "-w", workspace.directory)
+    assert f"{len(rows)} items in edits" in done("feedback", "campaign", "edits", file, "-w", workspace.directory)
 
 
 def test_words_are_shown_with_their_worth_and_a_page_is_written(learnt, tmp_path):

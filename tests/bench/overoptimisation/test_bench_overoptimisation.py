@@ -41,7 +41,7 @@ def here(plan, *, workers, now, progress):
 
 
 def test_the_command_prints_tables_writes_json_and_exits_by_its_bars(tmp_path, monkeypatch):
-    monkeypatch.setattr("assay.cli.bench_overoptimisation.run_plan", here)
+    monkeypatch.setattr("assay.bench.overoptimisation.run_plan", here)
     file, plot = tmp_path / "bars.json", tmp_path / "curves.svg"
     arguments = ["--quick", "--seeds", "1", "--regimes", "hack,noise_only", "--json", str(file)]
     result = CliRunner().invoke(APP, [*arguments, "--plot", str(plot)])
