@@ -38,6 +38,9 @@ LEAST_MEAN = 0.05
 BLOCK = 32_768
 """Cells that are worked on at a time, so that the temporary arrays of a million judgements stay in the cache."""
 
+SHARES = (1 / 16, 1 / 4, 1 / 8, 1.0, 1 / 8)
+"""Curvature that a judgement adds to each kind of parameter, as it needs the fewest steps on simulated panels."""
+
 
 class Priors(NamedTuple):
     """Standard deviations of the normal priors, around 1 for reliabilities and 0 for all else. Scores are in logits."""
@@ -226,15 +229,15 @@ def _result(mode: Parameters, cells: Cells, priors: Priors, gradient_norm: float
 
 def _steepness(cells: Cells, priors: Priors) -> Floats:
     """Square root of about the curvature along each parameter. An annotator's is many times a completion's: in these
-    units the optimiser needs far fewer steps. Each judgement adds about an eighth, to log nu the variance of a tie."""
+    units the optimiser needs far fewer steps. Each judgement adds about `SHARES`, to log nu the variance of a tie."""
     by_pair = np.bincount(cells.pair, cells.total, cells.pairs)
     by_item = np.bincount(cells.item_a, by_pair, cells.items) + np.bincount(cells.item_b, by_pair, cells.items)
     by_person = np.bincount(cells.annotator, cells.total, cells.people)
     by_column = by_pair @ cells.nuisance**2
     lengths = [cells.items, cells.people, cells.people, 1, len(by_column)]
     judged, tied = cells.total.sum(), cells.tied.sum()
-    by_tie = np.array([8 * tied * (1 - tied / judged)])
-    counts = np.concatenate([by_item, by_person, by_person, by_tie, by_column]) / 8
+    by_tie = np.array([tied * (1 - tied / judged)])
+    counts = np.concatenate([by_item, by_person, by_person, by_tie, by_column]) * np.repeat(SHARES, lengths)
     return np.asarray(np.sqrt(counts + np.repeat([1 / scale**2 for scale in priors], lengths)), dtype=np.float64)
 
 

@@ -48,8 +48,12 @@ def curve_story(curve: Curve) -> str:
         told += ": over-optimised, the proxy went on and gold fell"
     if curve.gold_at_stop is not None:
         told += f". The checkpoint of step {curve.stop_step} was kept, at {number(curve.gold_at_stop)}"
-        told += "" if curve.kept is None else f" ({percent(curve.kept)} of the best)"
+        told += "" if curve.kept is None else f" ({_kept(curve.kept)})"
     return told[0].upper() + told[1:] + "."
+
+
+def _kept(share: float) -> str:
+    return f"{percent(share)} of the best" if share >= 0 else "nothing of the best is left"
 
 
 def agreement_story(alpha: float | None) -> str:
