@@ -8,7 +8,7 @@ from assay.records.evidence import Curve
 
 @pytest.mark.parametrize(
     ("kept", "said"),
-    [(0.5, "at +0.20 (50% of the best)"), (-5.9, "at +0.20 (nothing of the best is left)"), (None, "at +0.20.")],
+    [(0.5, "at 0.20 (50% of the best)"), (-5.9, "at 0.20 (nothing of the best is left)"), (None, "at 0.20.")],
 )
 def test_a_story_says_what_was_kept_and_nothing_below_nothing(kept, said):
     curve = Curve(
