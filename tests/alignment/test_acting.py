@@ -1,10 +1,10 @@
 """Acting: what each action does to a run, which checkpoint stays, the live log, and exact resume of both."""
 
 import json
-from datetime import UTC, datetime
 
 import pytest
 import torch
+from alignment_cases import NOW, preference
 
 from assay.alignment import (
     DpoSettings,
@@ -26,11 +26,8 @@ from assay.monitors.run_log import BROKEN_OFF, RUN_LOG, read_run_log
 from assay.records.conversation import user_prompt
 from assay.records.errors import ConfigError, StorageError
 from assay.records.observation import Alarm
-from assay.records.preference import Preference
-from assay.rewards import RewardSettings, train_reward
 from assay.storage import Workspace
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PROMPTS = [user_prompt(text) for text in ("Why is the sky blue?", "How do I sleep better?")]
 LORA = LoraSettings(r=4, alpha=8, top_layers=2)
 ONLINE = OnlineDpoSettings(
@@ -45,26 +42,9 @@ ONLINE = OnlineDpoSettings(
 )
 
 
-def preference(i):
-    return Preference(
-        created_at=NOW,
-        prompt=user_prompt(f"Question {i % 8}?"),
-        chosen=f"A long and careful answer about thing {i}, with some detail.",
-        rejected=f"No {i}.",
-        margin=1.0,
-        standard_error=0.3,
-        probability=0.8,
-        judgements=(str(i),),
-        annotators=("a",),
-        aggregation="x",
-    )
-
-
 @pytest.fixture(scope="module")
-def rewards(tiny_model_dir):
-    lm = load(str(tiny_model_dir))
-    ensemble = train_reward(lm, [preference(i) for i in range(24)], RewardSettings(directions=4), seed=0).ensemble
-    return TrainingRewards(ensemble, None)
+def rewards(proxy):
+    return TrainingRewards(proxy, None)
 
 
 def ring(action, *, at, evidence=None):

@@ -1,8 +1,7 @@
 """Hybrid and GRPO runs: policy versions with their trail, the data they name, the guard that stops."""
 
-from datetime import UTC, datetime
-
 import pytest
+from alignment_cases import NOW, preference
 
 from assay.alignment import (
     DpoSettings,
@@ -18,35 +17,14 @@ from assay.monitors import MonitorBank, RuleMonitor
 from assay.monitors.protocol import Finding
 from assay.records.conversation import user_prompt
 from assay.records.judgement import Demonstration
-from assay.records.preference import Preference
-from assay.rewards import RewardSettings, train_reward
 
 PROMPTS = [user_prompt(text) for text in ("Why is the sky blue?", "Capital of France?")]
 LORA = LoraSettings(r=4, alpha=8, top_layers=2)
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def preference(i):
-    return Preference(
-        created_at=NOW,
-        prompt=user_prompt(f"Question {i % 8}?"),
-        chosen=f"A long and careful answer about thing {i}, with some detail.",
-        rejected=f"No {i}.",
-        margin=1.0,
-        standard_error=0.3,
-        probability=0.8,
-        judgements=(str(i),),
-        annotators=("a",),
-        aggregation="x",
-    )
 
 
 @pytest.fixture(scope="module")
-def rewards(tiny_model_dir):
-    lm = load(str(tiny_model_dir))
-    return TrainingRewards(
-        train_reward(lm, [preference(i) for i in range(24)], RewardSettings(directions=4), seed=0).ensemble, None
-    )
+def rewards(proxy):
+    return TrainingRewards(proxy, None)
 
 
 @pytest.fixture

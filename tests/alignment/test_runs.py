@@ -1,10 +1,9 @@
 """Runs: policy versions with their trail, the guard that stops, the kept checkpoint, exact resume of online runs."""
 
-from datetime import UTC, datetime
-
 import numpy as np
 import pytest
 import torch
+from alignment_cases import preference
 
 from assay.alignment import (
     DpoSettings,
@@ -27,8 +26,6 @@ from assay.monitors.protocol import Finding
 from assay.records.conversation import user_prompt
 from assay.records.errors import TrainingError
 from assay.records.judgement import Demonstration
-from assay.records.preference import Preference
-from assay.rewards import RewardSettings, train_reward
 
 PROMPTS = [user_prompt(text) for text in ("Why is the sky blue?", "How do I sleep better?", "Capital of France?")]
 ONLINE = OnlineDpoSettings(
@@ -41,27 +38,9 @@ ONLINE = OnlineDpoSettings(
 )
 
 
-def preference(i, now):
-    return Preference(
-        created_at=now,
-        prompt=user_prompt(f"Question {i % 8}?"),
-        chosen=f"A long and careful answer about thing {i}, with some detail.",
-        rejected=f"No {i}.",
-        margin=1.0,
-        standard_error=0.3,
-        probability=0.8,
-        judgements=(str(i),),
-        annotators=("a",),
-        aggregation="x",
-    )
-
-
 @pytest.fixture(scope="module")
-def rewards(tiny_model_dir):
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    lm = load(str(tiny_model_dir))
-    ensemble = train_reward(lm, [preference(i, now) for i in range(24)], RewardSettings(directions=4), seed=0).ensemble
-    return TrainingRewards(ensemble, ensemble.with_aggregation("mean"))
+def rewards(proxy):
+    return TrainingRewards(proxy, proxy.with_aggregation("mean"))
 
 
 @pytest.fixture
@@ -151,7 +130,7 @@ def test_sft_then_dpo_continues_from_the_sft_policy_and_measures_kl_to_it(tiny_m
     settings = DpoSettings(
         per_device_train_batch_size=4, measure_steps=2, max_completion_length=8, learning_rate=1e-2, lora=lora
     )
-    preferences = [preference(i, now) for i in range(16)]
+    preferences = [preference(i) for i in range(16)]
     dpo = run_dpo(load(str(tiny_model_dir)), preferences, settings, context("dpo"), watched(rewards), start=sft)
     assert dpo.ref_policy == sft.id
     assert [c.step for c in dpo.checkpoints] == [0, 2, 4]
@@ -190,7 +169,7 @@ def test_length_spread_is_that_within_prompts_where_prompts_repeat():
 
 def test_the_last_step_is_measured_even_between_two_measurements(tiny_model_dir, rewards, context, now):
     settings = DpoSettings(per_device_train_batch_size=4, measure_steps=3, max_completion_length=6, learning_rate=1e-3)
-    preferences = [preference(i, now) for i in range(16)]
+    preferences = [preference(i) for i in range(16)]
     dpo = run_dpo(load(str(tiny_model_dir)), preferences, settings, context("odd"), watched(rewards), start=None)
     assert [c.step for c in dpo.checkpoints] == [0, 3, 4]
     assert dpo.step == 4

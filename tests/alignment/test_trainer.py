@@ -1,4 +1,4 @@
-"""Trainer: steps, schedule, exact resume, refusal of numbers that are not finite, a full disk."""
+"""Trainer: steps, exact resume, refusal of numbers that are not finite, a full disk."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import torch
 
 from assay.alignment.settings import SftSettings, TrainerSettings
 from assay.alignment.sft import SftTask, epoch_batches
-from assay.alignment.trainer import StepLoss, schedule, train
+from assay.alignment.trainer import StepLoss, train
 from assay.lm import add_lora, load
 from assay.lm.adapters import policy_parameters
 from assay.records.conversation import user_prompt
@@ -173,15 +173,6 @@ def test_a_run_killed_by_the_system_leaves_only_whole_checkpoints(tiny_model_dir
     for path in whole:
         assert json.loads((path / "trainer_state.json").read_text())["global_step"] == int(path.name.split("-")[1])
         assert (path / "optimizer.safetensors").exists()
-
-
-def test_the_schedule_warms_up_and_falls_to_zero():
-    settings = TrainerSettings(warmup_ratio=0.2, lr_scheduler_type="linear")
-    found = [schedule(step, 10, settings) for step in range(10)]
-    assert found[:3] == pytest.approx([1 / 3, 2 / 3, 1.0])
-    assert found[-1] == pytest.approx(1 / 8)
-    constant = TrainerSettings(warmup_ratio=0.0, lr_scheduler_type="constant")
-    assert {schedule(step, 10, constant) for step in range(10)} == {1.0}
 
 
 def test_every_row_comes_once_an_epoch():

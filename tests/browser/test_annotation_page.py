@@ -333,6 +333,7 @@ def test_the_next_item_is_shown_before_the_server_has_answered_and_a_failure_giv
     page.context.route("**/answer", lambda route: route.abort())
     page.keyboard.press("1")
     page.get_by_text("could not be stored").wait_for()
+    page.wait_for_load_state()  # the text is there before the script that hears keys
     assert page.locator("form.reply [name=item]").input_value() == item
     assert workspace.records.count(Judgement) == 0
     page.context.unroute("**/answer")

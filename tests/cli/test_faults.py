@@ -113,7 +113,7 @@ def test_a_prompt_longer_than_the_context_is_named_before_training(tiny_model_di
     shares = "feedback.folds.shares={train: 1.0, watch: 0.0, held_out: 0.0, sealed: 0.0}"
     said = refused("run", recipe, "--out", tmp_path / "run", "--set", shares, "--set", "alignment.sft=null")
     assert "at most 512 tokens" in said
-    assert f"tokens: '{text[:60]}'" in said
+    assert f"'{text[:60]}': " in said
     assert "shorten or leave these out" in said
     assert "reward" not in kinds(tmp_path / "run")
 

@@ -42,6 +42,18 @@ def test_the_records_around_the_evidence_are_found(workspace, evidence, dossier)
     assert found.ledger_checkpoint == workspace.ledger.checkpoint()
 
 
+def test_the_reward_that_was_optimised_is_shown_and_not_one_that_only_watched(workspace, evidence, dossier):
+    watched = dossier.reward.identity.model_copy(update={"name": "watch-panel", "content_hash": "c" * 64})
+    workspace.records.put(changed(dossier.reward, name="watch-panel", identity=watched))
+    policy = dossier.policies[0]
+    both = changed(policy, training_signals=(*policy.training_signals, watched))
+    workspace.records.put(both)
+    training = (*evidence.firewall.training, watched)
+    firewall = evidence.firewall.model_copy(update={"training": training})
+    later = changed(evidence, policy=both.id, firewall=firewall)
+    assert gather(workspace, later).reward == dossier.reward
+
+
 def test_a_reward_that_did_not_train_is_not_shown(workspace, evidence):
     firewall = evidence.firewall.model_copy(update={"training": ()})
     assert gather(workspace, evidence.model_copy(update={"firewall": firewall})).reward is None

@@ -14,7 +14,6 @@ from assay.rewards.tuning.finetune import (
     encode_choices,
     finetune,
     pair_losses,
-    schedule,
 )
 from assay.rewards.tuning.shared_prompt import choice_states
 from assay.rewards.tuning.tuned import open_for_training
@@ -124,9 +123,3 @@ def test_no_preferences_adapters_and_texts_beyond_the_context_are_refused(tiny_l
 def test_an_unknown_aggregation_is_refused_by_the_settings():
     with pytest.raises(ValueError, match="expected one of .* or `is_averaged` for WARM; got 'warm'"):
         FinetuneSettings(aggregation="warm")
-
-
-def test_the_schedule_rises_and_falls():
-    linear = FinetuneSettings(warmup_ratio=0.2)
-    assert [schedule(step, 10, linear) for step in (0, 1, 2, 9)] == pytest.approx([1 / 3, 2 / 3, 1.0, 1 / 8])
-    assert schedule(9, 10, FinetuneSettings(warmup_ratio=0.2, lr_scheduler_type="constant")) == 1.0

@@ -265,7 +265,7 @@ def test_all_faults_of_a_request_are_told_together(client):
     told = faults("/score", {"prompts": [[{"role": "king"}], "b", [{"role": "a"}]], "completions": ["x", "y", "z"]})
     assert "row 0" in told and "row 2" in told and "row 1" not in told
     told = faults("/score", {"prompts": ["a", "b", "c"], "completions": ["word " * 600, "y", "word " * 700]})
-    assert "row 0: " in told and "row 2: " in told and "tokens" in told
+    assert "row 0, to " in told and "row 2, to " in told and "tokens" in told
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ def _worker(url, name, start):
 
 def test_processes_that_race_answer_each_item_exactly_twice(workspace, leases):
     leases.add("q", [Work(f"more {n}", "train") for n in range(34)], wanted=2)
-    url = str(workspace.records._engine.url)
+    url = str(workspace.records.engine.url)
     context = multiprocessing.get_context("fork")
     start = context.Event()
     workers = [context.Process(target=_worker, args=(url, f"person {n}", start)) for n in range(5)]
@@ -227,7 +227,7 @@ def test_a_killed_process_loses_no_answer_and_doubles_none(workspace, leases):
     leases.add("q", [Work(f"more {n}", "train") for n in range(400)], wanted=1)
     context = multiprocessing.get_context("fork")
     start = context.Event()
-    url = str(workspace.records._engine.url)
+    url = str(workspace.records.engine.url)
     worker = context.Process(target=_worker, args=(url, "ada", start))
     worker.start()
     start.set()

@@ -98,12 +98,6 @@ class MeasuringObserver:
             for checkpoint in self.checkpoints:
                 self._bank.observe(checkpoint.observation, self._now())
 
-    def kept(self) -> CheckpointRecord:
-        """The checkpoint that becomes the policy: the last one, or the one before the alarm that ended the run."""
-        if self.stopped_by is not None and len(self.checkpoints) > 1:
-            return self.checkpoints[-2]
-        return self.checkpoints[-1]
-
     def _observe(self, samples: Samples) -> Observation:
         scored = self._scorer.at(samples.step)
         rewards = np.asarray(scored.proxy.reward, dtype=np.float64)

@@ -15,6 +15,7 @@ from assay.alignment.checkpoint import restore_checkpoint, save_checkpoint
 from assay.alignment.settings import TrainerSettings
 from assay.lm import LanguageModel
 from assay.lm.adapters import policy_parameters
+from assay.lm.step_size import step_size_factor
 from assay.records.errors import TrainingError, explain
 
 
@@ -114,7 +115,9 @@ def _take_step(
     parameters: list[torch.nn.Parameter],
     step: int,
 ) -> dict[str, float]:
-    rate = settings.learning_rate * schedule(step, task.steps, settings)
+    rate = settings.learning_rate * step_size_factor(
+        step, task.steps, warmup_ratio=settings.warmup_ratio, kind=settings.lr_scheduler_type
+    )
     for group in optimizer.param_groups:
         group["lr"] = rate
     loss = task.loss(step)
@@ -128,13 +131,3 @@ def _take_step(
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return {"step": step + 1, "loss": value, "grad_norm": float(norm), "learning_rate": rate, **loss.metrics}
-
-
-def schedule(step: int, steps: int, settings: TrainerSettings) -> float:
-    """Factor in (0, 1] on the step size: linear warm-up, then constant or a linear fall."""
-    warmup = math.ceil(settings.warmup_ratio * steps)
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    if settings.lr_scheduler_type == "constant":
-        return 1.0
-    return (steps - step) / max(1, steps - warmup)

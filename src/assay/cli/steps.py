@@ -3,6 +3,7 @@
 The stages are imported inside the commands: torch takes seconds, and a roll-back or an audit must not wait for it.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -33,56 +34,32 @@ EvaluationSetOption = Annotated[list[str] | None, set_option("evaluation", "max_
 align = typer.Typer(no_args_is_help=True, help="Tune a policy under the eyes of the monitors.")
 
 
-@align.command("sft")
-def sft(
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    config: ConfigOption = None,
-    settings: AlignSetOption = None,
-    resume: ResumeOption = False,
-    model: ModelOption = None,
-    seed: SeedOption = 0,
-) -> None:
-    """Fine-tune on the training demonstrations."""
-    _tune("sft", workspace, config, settings, resume=resume, model=model, seed=seed)
+METHODS = {
+    "sft": "Fine-tune on the training demonstrations.",
+    "dpo": "DPO on people's preferences.",
+    "online-dpo": "Push the policy against the learnt reward, guarded.",
+    "grpo": "Push the policy against the learnt reward by policy gradients (GRPO, RLOO, REINFORCE++), guarded.",
+}
 
 
-@align.command("dpo")
-def dpo(
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    config: ConfigOption = None,
-    settings: AlignSetOption = None,
-    resume: ResumeOption = False,
-    model: ModelOption = None,
-    seed: SeedOption = 0,
-) -> None:
-    """DPO on people's preferences."""
-    _tune("dpo", workspace, config, settings, resume=resume, model=model, seed=seed)
+def _align_by(method: str) -> Callable[..., None]:
+    """The command of one method; all take the same options."""
+
+    def command(
+        workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+        config: ConfigOption = None,
+        settings: AlignSetOption = None,
+        resume: ResumeOption = False,
+        model: ModelOption = None,
+        seed: SeedOption = 0,
+    ) -> None:
+        _tune(method, workspace, config, settings, resume=resume, model=model, seed=seed)
+
+    return command
 
 
-@align.command("online-dpo")
-def online_dpo(
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    config: ConfigOption = None,
-    settings: AlignSetOption = None,
-    resume: ResumeOption = False,
-    model: ModelOption = None,
-    seed: SeedOption = 0,
-) -> None:
-    """Push the policy against the learnt reward, guarded."""
-    _tune("online_dpo", workspace, config, settings, resume=resume, model=model, seed=seed)
-
-
-@align.command("grpo")
-def grpo(
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    config: ConfigOption = None,
-    settings: AlignSetOption = None,
-    resume: ResumeOption = False,
-    model: ModelOption = None,
-    seed: SeedOption = 0,
-) -> None:
-    """Push the policy against the learnt reward by policy gradients (GRPO, RLOO, REINFORCE++), guarded."""
-    _tune("grpo", workspace, config, settings, resume=resume, model=model, seed=seed)
+for _method, _help in METHODS.items():
+    align.command(_method, help=_help)(_align_by(_method.replace("-", "_")))
 
 
 def evaluate(

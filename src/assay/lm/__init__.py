@@ -2,7 +2,8 @@
 
 `loading` finds and opens a model (the bundled SmolLM2, a directory, a hub id), `bundled` de-quantises the default once,
 `chat` turns messages into tokens, `generation` samples, `logprobs` scores, `hidden` reads features, `adapters` adds,
-saves and switches LoRA weights, `batching` cuts work into batches of like length.
+saves and switches LoRA weights, `batching` cuts work into batches of like length, `step_size` is an optimiser's
+schedule.
 """
 
 from assay.lm.adapters import LoraSettings, add_lora, load_adapter, save_adapter, using_adapter

@@ -1,11 +1,13 @@
 """Chat: turns messages into token ids, once, by the model's own template."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from assay.lm.loading import LanguageModel
 from assay.records.conversation import Message
 from assay.records.errors import InputError, explain
+
+SHORTEN = "shorten or leave these out, or take a model with a longer context"
 
 
 class EncodedPair(NamedTuple):
@@ -13,6 +15,11 @@ class EncodedPair(NamedTuple):
 
     prompt: list[int]
     completion: list[int]
+
+    @property
+    def length(self) -> int:
+        """Tokens of both."""
+        return len(self.prompt) + len(self.completion)
 
 
 def encode_prompt(lm: LanguageModel, prompt: Sequence[Message]) -> list[int]:
@@ -46,4 +53,12 @@ def require_room(lm: LanguageModel, lengths: Sequence[int], new_tokens: int) -> 
     if faults:
         expected = f"prompts of at most {room} tokens (context {lm.context_length}, completion {new_tokens})"
         do = "shorten or drop these prompts, or lower max_tokens"
+        raise InputError(explain(expected=expected, got=f"{len(faults)} longer", do=do), faults[:50])
+
+
+def require_context(lm: LanguageModel, lengths: Iterable[tuple[str, int]], *, do: str = SHORTEN) -> None:
+    """Raise InputError that lists every (name, tokens) of a prompt and completion beyond the context."""
+    faults = [f"{name}: {length} tokens" for name, length in lengths if length > lm.context_length]
+    if faults:
+        expected = f"prompts with completions of at most {lm.context_length} tokens, the context of {lm.source!r}"
         raise InputError(explain(expected=expected, got=f"{len(faults)} longer", do=do), faults[:50])

@@ -9,7 +9,7 @@ import torch
 from assay.lm.batching import by_length
 from assay.lm.chat import EncodedPair
 from assay.lm.loading import LanguageModel
-from assay.lm.logprobs import Padded, pad
+from assay.lm.logprobs import pad
 
 
 class HiddenFeatures(NamedTuple):
@@ -39,7 +39,7 @@ def hidden_features(
     lengths = [len(pair.prompt) + len(pair.completion) for pair in pairs]
     for batch in by_length(lengths, max_rows=64, max_tokens=batch_tokens):
         rows = pad([pairs[i] for i in batch], lm.pad_id)
-        states = _states(lm, rows, layers)
+        states = layer_states(lm, layers, input_ids=rows.ids, attention_mask=rows.mask)
         for k, i in enumerate(batch):
             start, end = len(pairs[i].prompt), lengths[i]
             for j, state in enumerate(states):
@@ -50,8 +50,11 @@ def hidden_features(
     return HiddenFeatures(mean, last)
 
 
-def _states(lm: LanguageModel, rows: Padded, layers: Sequence[int]) -> list[torch.Tensor]:
-    """States [rows, length, width] after each of the layers."""
+def layer_states(lm: LanguageModel, layers: Sequence[int], **inputs: torch.Tensor) -> list[torch.Tensor]:
+    """States [rows, length, width] after each of the layers (1 is the first); nothing above the highest is computed.
+
+    `inputs` are those of the body: `input_ids` with `attention_mask`, or `inputs_embeds` for gradients.
+    """
     caught: dict[int, torch.Tensor] = {}
 
     def catch(number: int) -> Callable[..., None]:
@@ -64,7 +67,7 @@ def _states(lm: LanguageModel, rows: Padded, layers: Sequence[int]) -> list[torc
 
     handles = [lm.body.layers[number - 1].register_forward_hook(catch(number)) for number in layers]
     try:
-        lm.body(input_ids=rows.ids, attention_mask=rows.mask, use_cache=False)
+        lm.body(**inputs, use_cache=False)
     except _Enough:
         pass
     finally:

@@ -40,4 +40,5 @@ class PolicyVersion(Record):
     monitors: tuple[str, ...] = ()
     stop_reason: str = ""
     training_signals: tuple[ScorerIdentity, ...] = ()
+    """What was optimised, then what only watched."""
     provenance: Provenance

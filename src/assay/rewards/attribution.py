@@ -11,14 +11,14 @@ gap is large), and what the prompt contributes.
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from html import escape
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from assay.lm import LanguageModel, encode_pair, using_adapter
+from assay.lm.hidden import layer_states
 from assay.records.conversation import Prompt
 from assay.records.errors import InputError, explain
 from assay.rewards.ensemble import RewardEnsemble
@@ -158,37 +158,16 @@ def _path_gradient(
 def _head_rewards(lm: LanguageModel, embedded: torch.Tensor, head: StateHead, start: int) -> torch.Tensor:
     """Rewards [rows] of embedded conversations [rows, length, width] whose completion begins at `start`."""
     reward = torch.full((len(embedded),), head.constant, dtype=torch.float64)
-    weights = zip(_states(lm, embedded, head.layers), torch.tensor(head.mean), torch.tensor(head.last), strict=True)
+    weights = zip(
+        layer_states(lm, head.layers, inputs_embeds=embedded),
+        torch.tensor(head.mean),
+        torch.tensor(head.last),
+        strict=True,
+    )
     for state, mean, last in weights:
         completion = state[:, start:].double()
         reward = reward + completion.mean(1) @ mean + completion[:, -1] @ last
     return reward
-
-
-class _Enough(Exception):  # noqa: N818 - a jump out of the forward pass, not an error
-    pass
-
-
-def _states(lm: LanguageModel, embedded: torch.Tensor, layers: Sequence[int]) -> list[torch.Tensor]:
-    """States [rows, length, width] after each of the layers, with gradient; nothing above the highest is computed."""
-    caught: dict[int, torch.Tensor] = {}
-
-    def catch(number: int) -> Callable[..., None]:
-        def hook(_module: Any, _inputs: Any, output: Any) -> None:
-            caught[number] = output[0] if isinstance(output, tuple) else output
-            if number == max(layers):
-                raise _Enough
-
-        return hook
-
-    handles = [lm.body.layers[number - 1].register_forward_hook(catch(number)) for number in layers]
-    try:
-        with suppress(_Enough):
-            lm.body(inputs_embeds=embedded, use_cache=False)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return [caught[number] for number in layers]
 
 
 def _readable(lm: LanguageModel, ids: Sequence[int], values: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:

@@ -19,6 +19,7 @@ from assay.records.preference import Preference
 from assay.records.reward import RewardQuality
 from assay.rewards.bradley_terry import Pairs
 from assay.rewards.calibration import MemberMargins, fit_temperature, quality_report
+from assay.rewards.completion_rows import CompletionRows, preference_pairs
 from assay.rewards.debias.augmentation import augment
 from assay.rewards.debias.bottleneck import fit_bottleneck
 from assay.rewards.debias.fitting import SurfaceView, fit_debiased_head
@@ -234,25 +235,6 @@ def _calibrated(
 
 def _tabulate(preferences: Sequence[Preference]) -> _Table:
     """Each distinct (prompt, completion) once, with pairs pointing at rows and a group number a prompt."""
-    rows: dict[tuple[str, str], int] = {}
-    groups: dict[str, int] = {}
-    prompts: list[Prompt] = []
-    completions: list[str] = []
-
-    def row(preference: Preference, completion: str) -> int:
-        key = (preference.prompt_id, completion)
-        if key not in rows:
-            rows[key] = len(rows)
-            prompts.append(preference.prompt)
-            completions.append(completion)
-        return rows[key]
-
-    pairs = Pairs(
-        chosen=np.array([row(p, p.chosen) for p in preferences], dtype=int),
-        rejected=np.array([row(p, p.rejected) for p in preferences], dtype=int),
-        probability=np.array([p.probability for p in preferences]),
-        weight=np.array([p.weight for p in preferences]),
-        margin=np.array([p.margin for p in preferences]),
-    )
-    group = np.array([groups.setdefault(p.prompt_id, len(groups)) for p in preferences], dtype=int)
-    return _Table(prompts, completions, pairs, group)
+    rows = CompletionRows()
+    pairs = preference_pairs(rows, preferences)._replace(margin=np.array([p.margin for p in preferences]))
+    return _Table(rows.prompts, rows.completions, pairs, np.array(rows.group, dtype=int)[pairs.chosen])

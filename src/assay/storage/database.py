@@ -27,6 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from assay.records.errors import StorageError, explain
 from assay.records.record import Record
+from assay.storage.wal import use_wal
 
 R = TypeVar("R", bound=Record)
 
@@ -52,12 +53,14 @@ schema_table = Table("schema_version", metadata, Column("version", Integer, prim
 class RecordStore:
     """Append-only store of records. Putting the same record twice is the same as putting it once.
 
+    `engine` is for this room's other tables, which must change in one transaction with records.
+
     Raises StorageError when the database cannot be opened or written, or was made by another schema version.
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
-        with _storage_errors(url):
+        self.engine = _engine(url)
+        with storage_errors(url):
             self._prepare(url)
 
     def put(self, record: Record, *, split: str | None = None, subject: str | None = None) -> str:
@@ -67,10 +70,10 @@ class RecordStore:
 
     def put_all(self, rows: Iterable[tuple[Record, str | None, str | None]]) -> int:
         """Store (record, split, subject) rows in one transaction, all or nothing; returns how many were new."""
-        values = [_row(record, split, subject) for record, split, subject in rows]
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        values = [row_of(record, split, subject) for record, split, subject in rows]
+        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
         added = 0
-        with _storage_errors("the database"), self._engine.begin() as connection:
+        with storage_errors("the database"), self.engine.begin() as connection:
             for start in range(0, len(values), 500):
                 statement = dialect.insert(record_table).values(values[start : start + 500]).on_conflict_do_nothing()
                 added += connection.execute(statement).rowcount
@@ -85,7 +88,7 @@ class RecordStore:
             todo = "name one; `assay init --show` says what there is"
             raise StorageError(explain(expected=f"the id of a {kind.kind}", got="an empty one", do=todo))
         query = query.where(record_table.c.id.startswith(record_id, autoescape=True)).limit(2)
-        with _storage_errors("the database"), self._engine.connect() as connection:
+        with storage_errors("the database"), self.engine.connect() as connection:
             bodies = [row.body for row in connection.execute(query)]
         if len(bodies) != 1:
             got = "none" if not bodies else "several"
@@ -105,7 +108,7 @@ class RecordStore:
             query = query.where(record_table.c.split == split)
         if subject is not None:
             query = query.where(record_table.c.subject == subject)
-        with _storage_errors("the database"), self._engine.connect() as connection:
+        with storage_errors("the database"), self.engine.connect() as connection:
             return [_parse(kind, row.body) for row in connection.execute(query)]
 
     def latest(self, kind: type[R], *, subject: str | None = None) -> R | None:
@@ -113,7 +116,7 @@ class RecordStore:
         query = select(record_table.c.body).where(record_table.c.kind == kind.kind)
         if subject is not None:
             query = query.where(record_table.c.subject == subject)
-        with _storage_errors("the database"), self._engine.connect() as connection:
+        with storage_errors("the database"), self.engine.connect() as connection:
             row = connection.execute(query.order_by(record_table.c.seq.desc()).limit(1)).first()
         return None if row is None else _parse(kind, row.body)
 
@@ -124,22 +127,22 @@ class RecordStore:
             query = query.where(record_table.c.split == split)
         if subject is not None:
             query = query.where(record_table.c.subject == subject)
-        with _storage_errors("the database"), self._engine.connect() as connection:
+        with storage_errors("the database"), self.engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
     def kinds(self) -> dict[str, int]:
         """How many records of each kind there are."""
         query = select(record_table.c.kind, func.count()).group_by(record_table.c.kind).order_by(record_table.c.kind)
-        with _storage_errors("the database"), self._engine.connect() as connection:
+        with storage_errors("the database"), self.engine.connect() as connection:
             return {kind: int(count) for kind, count in connection.execute(query)}
 
     def close(self) -> None:
         """Release the connections."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     def _prepare(self, url: str) -> None:
         """Make the tables of a new database, or refuse one of another schema before touching it."""
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             tables = inspect(connection)
@@ -159,7 +162,8 @@ class RecordStore:
             connection.commit()
 
 
-def _row(record: Record, split: str | None, subject: str | None) -> dict[str, str | None]:
+def row_of(record: Record, split: str | None, subject: str | None) -> dict[str, str | None]:
+    """A record as a row of `record_table`. Raises StorageError when it cannot be written as JSON."""
     try:
         body = record.model_dump_json()
         return {"id": record.id, "kind": record.kind, "split": split, "subject": subject, "body": body}
@@ -206,12 +210,13 @@ def _engine(url: str) -> Engine:
 
 
 def _use_wal(connection: Any, _record: object) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
-        connection.execute(f"PRAGMA {pragma}")
+    use_wal(connection)
+    connection.execute("PRAGMA synchronous=NORMAL")
 
 
 @contextmanager
-def _storage_errors(where: str) -> Iterator[None]:
+def storage_errors(where: str) -> Iterator[None]:
+    """Turn the database's errors into a StorageError that says what to do."""
     try:
         yield
     except SQLAlchemyError as error:

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from assay.records.record import Record
-from assay.storage.database import RecordStore, _row, _storage_errors, record_table
+from assay.storage.database import RecordStore, record_table, row_of, storage_errors
 from assay.storage.lease_tables import lease_metadata, lease_table, tally_table, work_table
 
 LeaseState = Literal["held", "answered", "skipped"]
@@ -77,8 +77,8 @@ class Leases:
 
     def __init__(self, records: RecordStore) -> None:
         self.records = records
-        self._engine = records._engine  # the same room, the same database: answer and lease end in one transaction
-        with _storage_errors("the leases"):
+        self._engine = records.engine  # the same room, the same database: answer and lease end in one transaction
+        with storage_errors("the leases"):
             lease_metadata.create_all(self._engine)
 
     def add(self, queue: str, works: Iterable[Work], *, wanted: int | None) -> int:
@@ -260,7 +260,7 @@ class Leases:
             .where(lease_table.c.queue == queue, lease_table.c.annotator == annotator, work_table.c.is_check.is_(False))
             .group_by(lease_table.c.state, lease_table.c.round, work_table.c.is_full)
         )
-        with _storage_errors("the leases"), self._engine.connect() as connection:
+        with storage_errors("the leases"), self._engine.connect() as connection:
             groups = [(s, r, f, n) for s, r, f, n in connection.execute(mine) if r == 0]
             unmet = (connection.execute(open_).scalar() or 0) - sum(n for _, _, is_full, n in groups if not is_full)
         finished = sum(n for state, *_, n in groups if state == "answered")
@@ -273,7 +273,7 @@ class Leases:
 
     def turns(self, queue: str, annotator: str) -> int:
         """How many items this person was given so far."""
-        with _storage_errors("the leases"), self._engine.connect() as connection:
+        with storage_errors("the leases"), self._engine.connect() as connection:
             return _turns(connection, queue, annotator)
 
     def is_known(self, kind: str, identity: str) -> bool:
@@ -282,18 +282,18 @@ class Leases:
         return bool(self._read(query))
 
     def _read(self, query: Select[Any]) -> Sequence[Row[Any]]:
-        with _storage_errors("the leases"), self._engine.connect() as connection:
+        with storage_errors("the leases"), self._engine.connect() as connection:
             return connection.execute(query).all()
 
     def _store(self, connection: Connection, rows: Sequence[Stored]) -> None:
         if not rows:
             return
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        connection.execute(dialect.insert(record_table).values([_row(*row) for row in rows]).on_conflict_do_nothing())
+        connection.execute(dialect.insert(record_table).values([row_of(*row) for row in rows]).on_conflict_do_nothing())
 
     @contextmanager
     def _writing(self, queue: str) -> Iterator[Connection]:
-        with _storage_errors("the leases"), self._engine.connect() as connection:
+        with storage_errors("the leases"), self._engine.connect() as connection:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:

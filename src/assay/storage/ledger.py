@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from assay.records.errors import LedgerError, explain
 from assay.records.record import canonical_json
+from assay.storage.wal import use_wal
 
 GENESIS = "0" * 64
 
@@ -119,8 +120,8 @@ class Ledger:
         return Checkpoint(len(entries), prev)
 
     def _connect(self) -> "_Connection":
-        connection = sqlite3.connect(self.path, timeout=10, isolation_level=None)
-        connection.execute("PRAGMA journal_mode=WAL")
+        connection = sqlite3.connect(self.path, isolation_level=None)
+        use_wal(connection)
         connection.execute("PRAGMA synchronous=FULL")
         return _Connection(connection)
 

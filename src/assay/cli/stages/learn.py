@@ -7,6 +7,7 @@ import numpy as np
 from assay.cli.context import now
 from assay.cli.walk import Outcome, Walk, stage_seed
 from assay.lm import LanguageModel, encode_pair
+from assay.lm.chat import require_context
 from assay.records.conversation import Prompt, last_user_text
 from assay.records.errors import InputError, TrainingError, explain
 from assay.records.identity import FirewallSide, ScorerIdentity
@@ -57,7 +58,7 @@ def fit_reward(
 ) -> RewardVersion:
     """Train, store and register one reward. Raises TrainingError with too little data, FirewallError on shared data."""
     lm = walk.fresh_model()
-    require_context(lm, [(p.prompt, text) for p in preferences for text in (p.chosen, p.rejected)])
+    require_texts_fit(lm, [(p.prompt, text) for p in preferences for text in (p.chosen, p.rejected)])
     seed = stage_seed(walk.config, name)
     reference = _reference(walk, preferences) if side == "training" and settings.outliers.weight > 0 else ()
     with walk.bar(f"{name}: reading features", _completions(preferences)) as advance:
@@ -124,18 +125,12 @@ def open_reward(workspace: Workspace, version_id: str) -> tuple[RewardEnsemble, 
     return RewardEnsemble.open(workspace.artifacts.path(version.artifact)), version.identity
 
 
-def require_context(lm: LanguageModel, rows: Sequence[tuple[Prompt, str]]) -> None:
+def require_texts_fit(lm: LanguageModel, rows: Sequence[tuple[Prompt, str]]) -> None:
     """Raise InputError that lists every prompt that is longer, with its completion, than the model's context."""
-    faults = []
-    for prompt, completion in dict.fromkeys(rows):
-        pair = encode_pair(lm, prompt, completion)
-        length = len(pair.prompt) + len(pair.completion)
-        if length > lm.context_length:
-            faults.append(f"{length} tokens: {last_user_text(prompt)[:60]!r}")
-    if faults:
-        do = "shorten or leave these out, or take a model with a longer context"
-        expected = f"prompts with completions of at most {lm.context_length} tokens, the context of {lm.source!r}"
-        raise InputError(explain(expected=expected, got=f"{len(faults)} longer", do=do), faults[:50])
+    distinct = dict.fromkeys(rows)
+    require_context(
+        lm, ((f"{last_user_text(prompt)[:60]!r}", encode_pair(lm, prompt, text).length) for prompt, text in distinct)
+    )
 
 
 def _preferences(walk: Walk, split: SplitName) -> list[Preference]:

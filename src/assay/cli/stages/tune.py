@@ -18,7 +18,7 @@ from assay.alignment import (
 )
 from assay.cli.asking import ask_people
 from assay.cli.context import console, now
-from assay.cli.stages.learn import PLAIN, choose, open_reward, require_context
+from assay.cli.stages.learn import PLAIN, choose, open_reward, require_texts_fit
 from assay.cli.walk import Outcome, Walk, stage_seed
 from assay.lm import Sampling, load_adapter
 from assay.monitors import MonitorBank, build_monitors, default_monitors
@@ -45,7 +45,7 @@ def tune_sft(walk: Walk) -> Outcome:
         return Outcome(skipped=(f"supervised fine-tuning: {why}",), said="left out")
     steps = -(-len(demonstrations) // settings.per_device_train_batch_size) * settings.num_train_epochs
     lm = walk.fresh_model()
-    require_context(lm, [(d.prompt, d.completion) for d in demonstrations])
+    require_texts_fit(lm, [(d.prompt, d.completion) for d in demonstrations])
     with walk.bar("fine-tuning on demonstrations", steps) as advance:
         policy = run_sft(lm, demonstrations, settings, _context(walk, "sft", advance))
     return _stored(walk, policy, f"{len(demonstrations)} demonstrations, {policy.steps_run} steps")
@@ -66,7 +66,7 @@ def tune_dpo(walk: Walk) -> Outcome:
         walk.workspace.training.all(Demonstration, SplitName.TRAIN) if settings.demonstrations_share else []
     )
     texts = [(p.prompt, text) for p in preferences for text in (p.chosen, p.rejected)]
-    require_context(lm, [*texts, *((d.prompt, d.completion) for d in demonstrations)])
+    require_texts_fit(lm, [*texts, *((d.prompt, d.completion) for d in demonstrations)])
     with walk.bar("DPO on preferences", min(steps, settings.max_steps or steps)) as advance:
         policy = run_dpo(
             lm,

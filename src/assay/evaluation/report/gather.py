@@ -41,13 +41,25 @@ def gather(workspace: Workspace, evidence: Evidence) -> Dossier:
     stages = records.all(StageRecord)
     return Dossier(
         policies=tuple(known[name] for name in dict.fromkeys(wanted) if name in known),
-        reward=_last([one for one in records.all(RewardVersion) if one.identity.content_hash in trained]),
+        reward=_optimised(
+            known.get(evidence.policy), {r.identity.content_hash: r for r in records.all(RewardVersion)}, trained
+        ),
         aggregation=records.latest(AggregationReport),
         change_request=request,
         approvals=tuple(one for one in records.all(Approval) if one.change_request == request_id),
         decision=_last([one for one in records.all(Decision) if one.change_request == request_id]),
         ledger_checkpoint=workspace.ledger.verify(),
         stages=tuple(stage for stage in stages if stage.run == stages[-1].run),
+    )
+
+
+def _optimised(
+    policy: PolicyVersion | None, rewards: dict[str, RewardVersion], trained: set[str]
+) -> RewardVersion | None:
+    """The reward that a policy was pushed against: the first of its signals; a watch panel comes behind it."""
+    signals = () if policy is None else policy.training_signals
+    return next(
+        (rewards[s.content_hash] for s in signals if s.content_hash in rewards and s.content_hash in trained), None
     )
 
 

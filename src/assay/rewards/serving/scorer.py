@@ -14,8 +14,9 @@ import numpy as np
 from scipy.special import expit
 
 from assay.lm import LanguageModel, encode_pair, load
+from assay.lm.chat import require_context
 from assay.records.conversation import last_user_text
-from assay.records.errors import FirewallError, InputError, ModelError, explain
+from assay.records.errors import FirewallError, ModelError, explain
 from assay.records.policy import PolicyVersion
 from assay.records.reward import RewardVersion
 from assay.rewards.ensemble import RewardEnsemble
@@ -70,16 +71,11 @@ class RewardScorer:
         )
 
     def _require_context(self, pairs: Sequence[Pair]) -> None:
-        faults = []
-        for row, (prompt, completion) in enumerate(pairs):
-            encoded = encode_pair(self.lm, prompt, completion)
-            length = len(encoded.prompt) + len(encoded.completion)
-            if length > self.lm.context_length:
-                faults.append(f"row {row}: {length} tokens, to {last_user_text(prompt)[:60]!r}")
-        if faults:
-            expected = f"pairs of at most {self.lm.context_length} tokens, the context of {self.lm.source!r}"
-            do = "shorten these and send all again; nothing was scored"
-            raise InputError(explain(expected=expected, got=f"{len(faults)} longer", do=do), faults)
+        lengths = (
+            (f"row {row}, to {last_user_text(prompt)[:60]!r}", encode_pair(self.lm, prompt, completion).length)
+            for row, (prompt, completion) in enumerate(pairs)
+        )
+        require_context(self.lm, lengths, do="shorten these and send all again; nothing was scored")
 
 
 def open_scorer(workspace: Workspace, reward: str, *, now: datetime, model: str | None = None) -> RewardScorer:

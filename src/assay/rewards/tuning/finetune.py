@@ -21,7 +21,9 @@ from torch.nn.functional import softplus
 
 from assay.lm import LanguageModel, LoraSettings, encode_pair
 from assay.lm.batching import by_length
-from assay.records.errors import InputError, TrainingError, explain
+from assay.lm.chat import require_context
+from assay.lm.step_size import step_size_factor
+from assay.records.errors import TrainingError, explain
 from assay.records.preference import Preference
 from assay.records.record import Value
 from assay.rewards.aggregation import AGGREGATIONS
@@ -141,8 +143,11 @@ def finetune(
     batches = _batches(len(choices), settings, np.random.default_rng(seed))
     log: list[dict[str, float]] = []
     for step, rows in enumerate(batches):
+        factor = step_size_factor(
+            step, len(batches), warmup_ratio=settings.warmup_ratio, kind=settings.lr_scheduler_type
+        )
         for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * schedule(step, len(batches), settings)
+            group["lr"] = group["peak"] * factor
         entry = _accumulate(lm, top, [choices[i] for i in rows], terms.take(rows), settings)
         norm = torch.nn.utils.clip_grad_norm_([*parameters.values(), top], settings.max_grad_norm)
         entry |= {"step": step + 1, "grad_norm": float(norm)}
@@ -158,27 +163,15 @@ def finetune(
 
 def encode_choices(lm: LanguageModel, preferences: Sequence[Preference]) -> list[EncodedChoice]:
     """Token ids of preferences. Raises InputError that lists those with a side longer than the model's context."""
-    choices, faults = [], []
+    choices, lengths = [], []
     for number, preference in enumerate(preferences):
         chosen = encode_pair(lm, preference.prompt, preference.chosen)
         rejected = encode_pair(lm, preference.prompt, preference.rejected)
         choices.append(EncodedChoice(chosen.prompt, chosen.completion, rejected.completion))
         longest = len(chosen.prompt) + max(len(chosen.completion), len(rejected.completion))
-        if longest > lm.context_length:
-            faults.append(f"preference {number} ({preference.short_id}): {longest} tokens")
-    if faults:
-        do = "shorten or leave these out, or take a model with a longer context"
-        expected = f"prompts with completions of at most {lm.context_length} tokens, the context of {lm.source!r}"
-        raise InputError(explain(expected=expected, got=f"{len(faults)} longer", do=do), faults[:50])
+        lengths.append((f"preference {number} ({preference.short_id})", longest))
+    require_context(lm, lengths)
     return choices
-
-
-def schedule(step: int, steps: int, settings: FinetuneSettings) -> float:
-    """Factor in (0, 1] on the step size: linear warm-up, then constant or a linear fall."""
-    warmup = math.ceil(settings.warmup_ratio * steps)
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    return 1.0 if settings.lr_scheduler_type == "constant" else (steps - step) / max(1, steps - warmup)
 
 
 def _batches(count: int, settings: FinetuneSettings, rng: np.random.Generator) -> list[list[int]]:
