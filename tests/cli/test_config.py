@@ -34,7 +34,7 @@ def test_a_wrong_value_is_shown_with_what_is_allowed():
     assert "seed: " in said
     assert "got 'many'" in said
     assert "alignment.dpo.beta: Input should be greater than 0; got -1" in said
-    assert "aggregation: Input should be 'joint' or 'majority'; got 'vote'" in said
+    assert "joint_without_surface, majority; got 'vote'" in said
 
 
 def test_what_is_missing_is_named():

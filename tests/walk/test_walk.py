@@ -22,6 +22,7 @@ from assay.records.errors import LedgerError
 from assay.records.evidence import Estimate, Evidence
 from assay.records.judgement import Judgement
 from assay.records.policy import PolicyVersion
+from assay.records.preference import AggregationReport
 from assay.records.reward import RewardVersion
 from assay.records.run import StageRecord
 from assay.storage import Workspace
@@ -38,6 +39,7 @@ SMALL = {
     "evaluation": {"max_prompts": 12, "max_tokens": 6, "seeds": [1, 2]},
     "release": "simulated",
     "reward": {"directions": 4},
+    "aggregation": "joint_without_surface",
 }
 
 
@@ -101,6 +103,19 @@ def test_training_and_evaluation_share_no_judgement(walked):
     assert evaluation
     assert not training & evaluation
     assert {"plain", "proxy", "watch-panel"} == {identity.name for identity in report.training}
+
+
+def test_the_unguarded_reward_learns_from_counted_votes_and_people_who_judge_are_always_fitted_jointly(walked):
+    methods = {}
+    for stage in walked.records.all(StageRecord):
+        if stage.stage == "preferences":
+            methods = {name: walked.records.get(AggregationReport, made).method for name, made in stage.outputs.items()}
+    assert methods == {
+        "train": "joint_without_surface",
+        "watch": "joint_without_surface",
+        "held_out": "joint",
+        "votes": "majority",
+    }
 
 
 def test_the_held_out_reward_saw_only_held_out_people(walked):

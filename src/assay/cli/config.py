@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from assay.alignment import DpoSettings, GrpoSettings, OnlineDpoSettings, SftSettings
 from assay.feedback import Folds
+from assay.preferences import AGGREGATORS
 from assay.records.errors import ConfigError
 from assay.records.record import Value, digest
 from assay.rewards import RewardSettings
@@ -90,8 +91,8 @@ class RunConfig(Value):
     """Seed of everything random."""
     feedback: FeedbackConfig
     sampling: SamplingConfig = SamplingConfig()
-    aggregation: Literal["joint", "majority"] = "joint"
-    """How judgements become preferences."""
+    aggregation: str = "joint"
+    """How judgements become the preferences that train; those that judge are always aggregated by `joint`."""
     reward: RewardSettings = RewardSettings()
     max_reward_preferences: int | None = Field(default=None, ge=8)
     """Fit the reward on at most so many preferences, chosen by the seed."""
@@ -99,6 +100,13 @@ class RunConfig(Value):
     evaluation: EvaluationConfig = EvaluationConfig()
     release: Literal["simulated", "people"] = "people"
     """`simulated` lets two simulated approvers decide and serves the result; `people` leaves it to people."""
+
+    @field_validator("aggregation")
+    @classmethod
+    def _aggregation_exists(cls, value: str) -> str:
+        if value not in AGGREGATORS:
+            raise ValueError(f"expected one of {', '.join(sorted(AGGREGATORS))}")
+        return value
 
     @property
     def hash(self) -> str:

@@ -24,6 +24,10 @@ WATCH_PANEL = ("careful-3", "noisy-1")
 """Simulated people whose judgements fit the watch panel only: few and vetted, as a team would choose them."""
 HELD_OUT_PANEL = ("careful-2", "careful-4", "noisy-2")
 """Simulated people whose judgements only evaluation sees: few and vetted too. The training crowd is the biased one."""
+JUDGING_AGGREGATION = "joint"
+"""How held-out judgements become preferences, whatever trains: judges must not move with what they judge."""
+VOTES = "votes"
+"""Output of the preferences stage: the training judgements with their votes counted, and nothing else known of them."""
 
 
 def open_model(walk: Walk) -> Outcome:
@@ -116,19 +120,28 @@ def import_feedback(walk: Walk) -> Outcome:
 
 
 def fit_preferences(walk: Walk) -> Outcome:
-    """Turn the judgements of each split into preferences; a split with too few is left out, and said so."""
+    """Turn the judgements of each split into preferences; a split with too few is left out, and said so.
+
+    Where the unguarded loop is to run, votes are counted too: they are what its reward is fitted on.
+    """
+    asked = walk.config.aggregation
+    wanted = [(SplitName.TRAIN, asked, SplitName.TRAIN.value), (SplitName.WATCH, asked, SplitName.WATCH.value)]
+    wanted.append((SplitName.HELD_OUT, JUDGING_AGGREGATION, SplitName.HELD_OUT.value))
+    if walk.config.alignment.unguarded_rounds:
+        wanted.append((SplitName.TRAIN, "majority", VOTES))
     outputs, skipped, said = {}, [], []
-    for split in (SplitName.TRAIN, SplitName.WATCH, SplitName.HELD_OUT):
+    for split, method, name in wanted:
         try:
-            result = aggregate_split(walk.workspace.records, split, method=walk.config.aggregation, now=now())
+            result = aggregate_split(walk.workspace.records, split, method=method, now=now())
         except AssayError as error:
             if split is SplitName.TRAIN:
                 raise
             skipped.append(f"no preferences from the {split.value} split: {error}")
             continue
-        outputs[split.value] = result.report.id
-        alpha = "no repeats" if result.report.alpha is None else f"alpha {result.report.alpha:.2f}"
-        said.append(f"{split.value} {len(result.preferences)} ({alpha})")
+        outputs[name] = result.report.id
+        if name != VOTES:
+            alpha = "no repeats" if result.report.alpha is None else f"alpha {result.report.alpha:.2f}"
+            said.append(f"{name} {len(result.preferences)} ({alpha})")
     return Outcome(outputs, skipped=tuple(skipped), said="preferences: " + ", ".join(said))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from assay.cli.context import now
+from assay.cli.stages.collect import VOTES
 from assay.cli.walk import Outcome, Walk, stage_seed
 from assay.lm import LanguageModel, encode_pair
 from assay.lm.chat import require_context
@@ -21,9 +22,14 @@ from assay.storage import SplitName, Workspace
 from assay.storage.firewall import Registration
 
 PLAIN = RewardSettings(feature_maps=("mean-low+surface",), aggregation="single")
-"""What one has without Assay: one head, no de-biasing, no price for outliers. The unguarded loop optimises it."""
-SPLIT_OF_REWARD = {"proxy": SplitName.TRAIN, "plain": SplitName.TRAIN, "watch-panel": SplitName.WATCH}
-"""The rewards on the training side, and the split that each was fitted on."""
+"""What one has without Assay: one head on counted votes, no de-biasing, no price for outliers. The unguarded loop
+optimises it."""
+FITTED_ON = {
+    "proxy": (SplitName.TRAIN, SplitName.TRAIN.value),
+    "plain": (SplitName.TRAIN, VOTES),
+    "watch-panel": (SplitName.WATCH, SplitName.WATCH.value),
+}
+"""The rewards on the training side; of each the split that it was fitted on, and which preferences of it."""
 
 
 def train_rewards(walk: Walk) -> Outcome:
@@ -32,19 +38,18 @@ def train_rewards(walk: Walk) -> Outcome:
     All are registered as training signals.
     """
     settings = walk.config.reward
-    preferences = _preferences(walk, SplitName.TRAIN)
-    proxy = fit_reward(walk, "proxy", preferences, settings, side="training")
+    proxy = fit_reward(walk, "proxy", _preferences(walk, "proxy"), settings, side="training")
     outputs = {"proxy": proxy.id}
     if walk.config.alignment.unguarded_rounds:
         plain = PLAIN.model_copy(update={"layers": settings.layers, "directions": settings.directions})
-        outputs["plain"] = fit_reward(walk, "plain", preferences, plain, side="training").id
+        outputs["plain"] = fit_reward(walk, "plain", _preferences(walk, "plain"), plain, side="training").id
     quality = proxy.quality
     said = (
         f"{proxy.members} members on {proxy.training_pairs} pairs: held-out accuracy {quality.accuracy:.2f}, "
         f"NLL {quality.nll:.3f}, ECE {quality.ece:.3f} (before scaling {quality.ece_before:.3f})"
     )
     try:
-        watch = fit_reward(walk, "watch-panel", _preferences(walk, SplitName.WATCH), settings, side="training")
+        watch = fit_reward(walk, "watch-panel", _preferences(walk, "watch-panel"), settings, side="training")
         outputs["watch"] = watch.id
         said += f"; watch panel {watch.quality.accuracy:.2f}"
         skipped: tuple[str, ...] = ()
@@ -89,14 +94,15 @@ def recalibrate_reward(walk: Walk, version_id: str, method: str) -> RewardVersio
     reward that judges, or one whose held-out preferences are not in the workspace; TrainingError for too few of them.
     """
     old = walk.workspace.records.get(RewardVersion, version_id)
-    split = SPLIT_OF_REWARD.get(old.name)
-    if split is None:
-        do = f"name one of the rewards {', '.join(SPLIT_OF_REWARD)}; `assay reward show` lists them"
+    if old.name not in FITTED_ON:
+        do = f"name one of the rewards {', '.join(FITTED_ON)}; `assay reward show` lists them"
         raise InputError(explain(expected="a reward that trains policies", got=repr(old.name), do=do))
     rows, held_out = set(old.identity.rows), set(old.calibration_prompts or ())
-    preferences = [p for p in _preferences(walk, split) if p.prompt_id in held_out and rows.issuperset(p.judgements)]
+    found = _preferences(walk, old.name)
+    preferences = [p for p in found if p.prompt_id in held_out and rows.issuperset(p.judgements)]
     if not preferences:
-        do = f"fit the preferences of split {split.value} that it was trained on, or train it again"
+        split = FITTED_ON[old.name][0].value
+        do = f"fit the preferences of split {split} that it was trained on, or train it again"
         raise InputError(explain(expected="preferences that this reward held out of its fit", got="none", do=do))
     ensemble, identity = open_reward(walk.workspace, old.id)
     with walk.bar(f"{old.name}: reading features", _completions(preferences)) as advance:
@@ -133,9 +139,10 @@ def require_texts_fit(lm: LanguageModel, rows: Sequence[tuple[Prompt, str]]) -> 
     )
 
 
-def _preferences(walk: Walk, split: SplitName) -> list[Preference]:
-    """The preferences of the split's latest aggregation, at most the configured number, chosen by the seed."""
-    report = walk.output("preferences", split.value)
+def _preferences(walk: Walk, reward: str) -> list[Preference]:
+    """The preferences that a named reward is fitted on, at most the configured number, chosen by the seed."""
+    split, output = FITTED_ON[reward]
+    report = walk.output("preferences", output)
     found = [p for p in walk.workspace.training.all(Preference, split) if p.aggregation == report]
     return choose(found, walk.config.max_reward_preferences, seed=stage_seed(walk.config, "reward-rows"))
 
