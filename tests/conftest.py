@@ -1,6 +1,7 @@
 """Fixtures that many rooms need: a tiny random-weight language model with its own tokenizer, a workspace, a clock."""
 
 import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,14 @@ from hypothesis import settings
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+pytest_plugins = ["postgresql_server"]
+
+# Files of tests go to memory where there is room: half of the suite's time on a disk is waiting for fsync.
+MEMORY = Path("/dev/shm")  # noqa: S108 (pytest makes a directory of the user's own in it)
+ROOM = 2 * 1024**3
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 # The suite is deterministic: hypothesis draws the same examples in every run.
 settings.register_profile("assay", derandomize=True)
@@ -86,9 +95,15 @@ def now():
 
 
 @pytest.fixture
-def workspace(tmp_path):
+def database(request):
+    """URL of an empty database, or None for SQLite in the workspace; `make postgres` sets ASSAY_TEST_ON."""
+    return request.getfixturevalue("postgresql") if os.environ.get("ASSAY_TEST_ON") == "postgresql" else None
+
+
+@pytest.fixture
+def workspace(tmp_path, database):
     from assay.storage import Workspace
 
-    workspace = Workspace(tmp_path / "workspace")
+    workspace = Workspace(tmp_path / "workspace", database=database)
     yield workspace
     workspace.close()

@@ -106,8 +106,11 @@ def _enter(page, site, name="ada"):
     page.keyboard.press("Enter")
     agree = page.get_by_role("button", name="I agree")
     agree.wait_for()
-    for _ in range(5):
+    train = page.get_by_label("Train a language model")
+    for _ in range(12):
         page.keyboard.press("Tab")
+        if train.evaluate("(box) => box === document.activeElement"):
+            page.keyboard.press("Space")
         if agree.evaluate("(button) => button === document.activeElement"):
             break
     page.keyboard.press("Enter")
@@ -174,6 +177,7 @@ def test_everything_works_without_script(open_page, site, workspace):
     page.goto(site)
     page.get_by_label("Your name").fill("ada")
     page.get_by_role("button", name="Continue").click()
+    page.get_by_label("Train a language model").check()
     page.get_by_role("button", name="I agree").click()
     page.get_by_role("button", name="Left is better").click()
     page.get_by_role("button", name="Undo last answer").click()

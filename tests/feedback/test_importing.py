@@ -95,6 +95,7 @@ def test_a_refused_held_out_annotator_stores_nothing(workspace, now):
     assert workspace.records.kinds() == {}
 
 
+@pytest.mark.sqlite
 def test_a_database_that_fails_in_the_middle_keeps_nothing(workspace, now):
     with sqlite3.connect(workspace.directory / "assay.db") as connection:
         connection.execute(

@@ -1,5 +1,6 @@
 """Leases: exact overlap under threads and processes, an end by the clock passed in, and nothing half done."""
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -8,7 +9,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
@@ -106,6 +107,17 @@ def test_what_is_reopened_comes_before_what_is_in_hand(leases):
     assert [lease.item for lease in leases.held("q", "ada")] == [first.item, second.item, third.item]
 
 
+def test_a_person_goes_on_behind_the_last_item_and_comes_round_to_what_was_freed(leases):
+    leases.add("long", [Work(f"item {n}", "train") for n in range(20)], wanted=1)
+    ada = [leases.take("long", "ada", now=NOW) for _ in range(3)]
+    leases.finish(ada[0], "answered", answer="x", rows=[])
+    leases.release("long", "ada")
+    again = [leases.take("long", "ada", now=NOW).item for _ in range(19)]
+    assert again[:2] == [ada[1].item, ada[2].item]
+    assert len({*again, ada[0].item}) == 20
+    assert leases.take("long", "ada", now=NOW) is None
+
+
 def test_a_repeat_comes_once_for_each_item_and_fills_nothing(leases):
     for lease in _all(leases, "ada")[:3]:
         leases.finish(lease, "answered", answer="x", rows=[])
@@ -157,34 +169,34 @@ def test_a_record_that_cannot_be_stored_leaves_the_lease_as_it_was(leases):
     assert leases.find("q", "ada", lease.item).state == "held"
 
 
-def test_an_unreadable_database_is_told(workspace, tmp_path):
-    leases = Leases(workspace.records)
-    workspace.records.close()
-    for file in workspace.directory.glob("assay.db*"):
+def test_an_unreadable_database_is_told(tmp_path):
+    leases = Leases(RecordStore(f"sqlite:///{tmp_path / 'assay.db'}"))
+    leases.records.close()
+    for file in tmp_path.glob("assay.db*"):
         file.unlink()
-    (workspace.directory / "assay.db").mkdir()
+    (tmp_path / "assay.db").mkdir()
     with pytest.raises(StorageError, match="the leases"):
         leases.take("q", "ada", now=NOW)
 
 
+_QUEUES = itertools.count()
 _STEP = st.tuples(st.sampled_from("abcd"), st.sampled_from(["take", "answer", "skip", "release", "undo", "wait"]))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_STEP, max_size=30))
-def test_no_order_of_steps_exceeds_the_overlap(tmp_path_factory, steps):
-    records = RecordStore(f"sqlite:///{tmp_path_factory.mktemp('leases') / 'a.db'}")
-    leases, now = Leases(records), NOW
-    leases.add("q", [Work(f"item {n}", "train") for n in range(3)], wanted=2)
+def test_no_order_of_steps_exceeds_the_overlap(leases, steps):
+    queue, now = f"q{next(_QUEUES)}", NOW
+    leases.add(queue, [Work(f"item {n}", "train") for n in range(3)], wanted=2)
     for name, step in steps:
-        held = leases.held("q", name)
+        held = leases.held(queue, name)
         if step == "take":
-            leases.take("q", name, now=now)
+            leases.take(queue, name, now=now)
         elif step in ("answer", "skip") and held:
             leases.finish(held[0], "answered" if step == "answer" else "skipped", answer="x", rows=[])
         elif step == "release":
-            leases.release("q", name)
-        elif step == "undo" and (last := leases.last_finished("q", name)):
+            leases.release(queue, name)
+        elif step == "undo" and (last := leases.last_finished(queue, name)):
             leases.reopen(last, answer=None, rows=[], until=now + LEASE_TIME)
         elif step == "wait":
             now += LEASE_TIME / 2
@@ -192,11 +204,14 @@ def test_no_order_of_steps_exceeds_the_overlap(tmp_path_factory, steps):
             one.item
             for who in "abcd"
             for n in range(3)
-            if (one := leases.find("q", who, f"item {n}")) and one.state != "skipped"
+            if (one := leases.find(queue, who, f"item {n}")) and one.state != "skipped"
         )
         assert max(taken.values(), default=0) <= 2
-        assert leases.standing("q", "newcomer").total == sum(taken[f"item {n}"] < 2 for n in range(3))
-    records.close()
+        assert leases.standing(queue, "newcomer").total == sum(taken[f"item {n}"] < 2 for n in range(3))
+
+
+def _url(workspace):
+    return workspace.records.engine.url.render_as_string(hide_password=False)
 
 
 def _worker(url, name, start):
@@ -208,7 +223,7 @@ def _worker(url, name, start):
 
 def test_processes_that_race_answer_each_item_exactly_twice(workspace, leases):
     leases.add("q", [Work(f"more {n}", "train") for n in range(34)], wanted=2)
-    url = str(workspace.records.engine.url)
+    url = _url(workspace)
     context = multiprocessing.get_context("fork")
     start = context.Event()
     workers = [context.Process(target=_worker, args=(url, f"person {n}", start)) for n in range(5)]
@@ -227,7 +242,7 @@ def test_a_killed_process_loses_no_answer_and_doubles_none(workspace, leases):
     leases.add("q", [Work(f"more {n}", "train") for n in range(400)], wanted=1)
     context = multiprocessing.get_context("fork")
     start = context.Event()
-    url = str(workspace.records.engine.url)
+    url = _url(workspace)
     worker = context.Process(target=_worker, args=(url, "ada", start))
     worker.start()
     start.set()

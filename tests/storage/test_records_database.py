@@ -5,16 +5,20 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pytest
+from sqlalchemy import text
 
 from assay.records.conversation import user_prompt
 from assay.records.errors import StorageError
 from assay.records.judgement import Demonstration
 from assay.records.release import Signal
 from assay.storage import RecordStore
+from assay.storage.leases import Leases
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -22,6 +26,7 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 OPENER = """
 import sys
 from assay.storage import RecordStore
+from assay.storage.leases import Leases
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(8):
@@ -29,15 +34,36 @@ for number in range(8):
 """
 
 
+FULL = {
+    "sqlite": [
+        "CREATE TRIGGER full BEFORE INSERT ON record WHEN NEW.body LIKE '%number 1200\"%'"
+        " BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+    ],
+    "postgresql": [
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN RAISE EXCEPTION 'database or disk is full'; END$$",
+        "CREATE TRIGGER full_disk BEFORE INSERT ON record FOR EACH ROW"
+        " WHEN (NEW.body LIKE '%%number 1200\"%%') EXECUTE FUNCTION refuse()",
+    ],
+}
+"""Statements after which the row of `number 1200` cannot be stored."""
+
+
 def a_demonstration(text: str, *, now: datetime = NOW) -> Demonstration:
     return Demonstration(annotator="anna", prompt=user_prompt("hello"), completion=text, created_at=now)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[RecordStore]:
-    opened = RecordStore(f"sqlite:///{tmp_path / 'assay.db'}")
+def store(tmp_path: Path, database: str | None) -> Iterator[RecordStore]:
+    opened = RecordStore(database or f"sqlite:///{tmp_path / 'assay.db'}")
     yield opened
     opened.close()
+
+
+def set_body(store: RecordStore, body: str) -> None:
+    """Change what a row holds behind the store's back."""
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE record SET body = :body"), {"body": body})
 
 
 def execute(store_path: Path, statement: str, *values: object) -> None:
@@ -62,12 +88,10 @@ def test_putting_twice_is_putting_once_even_at_another_time(store: RecordStore) 
     )
 
 
-def test_put_all_stores_everything_or_nothing(store: RecordStore, tmp_path: Path) -> None:
-    execute(
-        tmp_path / "assay.db",
-        "CREATE TRIGGER full BEFORE INSERT ON record WHEN NEW.body LIKE '%number 1200\"%'"
-        " BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END",
-    )
+def test_put_all_stores_everything_or_nothing(store: RecordStore) -> None:
+    with store.engine.begin() as connection:
+        for statement in FULL[store.engine.dialect.name]:
+            connection.exec_driver_sql(statement)
     rows = [(a_demonstration(f"number {number}"), "train", None) for number in range(1500)]
     with pytest.raises(StorageError, match="disk is full.*nothing was half-written"):
         store.put_all(rows)
@@ -83,6 +107,8 @@ def test_records_are_found_by_split_subject_and_order(store: RecordStore) -> Non
     assert store.all(Demonstration, split="held_out", subject="s2") == []
     assert store.latest(Demonstration) == records[2]
     assert store.latest(Demonstration, subject="s1") == records[1]
+    assert store.all(Demonstration, newest=2) == records[1:]
+    assert store.all(Demonstration, split="train", newest=1) == [records[2]]
     assert store.latest(Signal) is None
     assert store.count(Demonstration, split="train") == 2
     assert store.kinds() == {"demonstration": 3}
@@ -125,17 +151,16 @@ def test_a_url_that_is_no_database_is_a_clear_error(url: str) -> None:
 
 
 @pytest.mark.parametrize("body", ["{", "[]", '{"annotator": "anna"}'])
-def test_an_unreadable_row_is_a_clear_error(store: RecordStore, tmp_path: Path, body: str) -> None:
+def test_an_unreadable_row_is_a_clear_error(store: RecordStore, body: str) -> None:
     record_id = store.put(a_demonstration("a"))
-    execute(tmp_path / "assay.db", "UPDATE record SET body = ?", body)
+    set_body(store, body)
     with pytest.raises(StorageError, match="unreadable row"):
         store.get(Demonstration, record_id)
 
 
-def test_a_row_changed_in_place_is_refused_by_its_identity(store: RecordStore, tmp_path: Path) -> None:
+def test_a_row_changed_in_place_is_refused_by_its_identity(store: RecordStore) -> None:
     record_id = store.put(a_demonstration("a"))
-    body = a_demonstration("b").model_dump_json()
-    execute(tmp_path / "assay.db", "UPDATE record SET body = ?", body)
+    set_body(store, a_demonstration("b").model_dump_json())
     with pytest.raises(StorageError, match="content"):
         store.get(Demonstration, record_id)
 
@@ -177,3 +202,27 @@ def test_two_processes_may_open_a_new_database_at_once(tmp_path: Path) -> None:
         opener.stdin.write("\n")
         opener.stdin.flush()
     assert [opener.communicate(timeout=60)[1] for opener in openers] == ["", ""]
+
+
+def test_many_may_open_a_new_database_at_once_and_put_the_same_records(tmp_path: Path, database: str | None) -> None:
+    url = database or f"sqlite:///{tmp_path / 'assay.db'}"
+    rows = [(a_demonstration(str(number)), None, None) for number in range(2500)]
+    together = Barrier(4)
+
+    def open_and_put(turn: int) -> int:
+        together.wait()
+        store = Leases(RecordStore(url)).records
+        together.wait()
+        added = store.put_all(rows if turn % 2 else rows[::-1])
+        store.close()
+        return added
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(open_and_put, range(4))) == [0, 0, 0, 2500]
+
+
+def test_an_error_tells_no_password(tmp_path: Path) -> None:
+    for url in (f"postgresql+psycopg://ada:geheim@/x?host={tmp_path}", "mysql://ada:geheim@nowhere/x"):
+        with pytest.raises(StorageError) as caught:
+            RecordStore(url)
+        assert "geheim" not in str(caught.value)

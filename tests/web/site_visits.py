@@ -22,4 +22,6 @@ class Visit(TestClient):
         data = dict(data or {})
         if url not in ("/login", "/enter"):
             data.setdefault("token", self.token())
+        if url.endswith("/consent"):
+            data.setdefault("purpose.train", "yes")
         return super().post(url, data=data, **settings)

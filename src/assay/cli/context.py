@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from assay.records.errors import ConfigError, explain
 from assay.storage import Workspace
+from assay.storage.workspace import is_workspace
 
 console = Console(soft_wrap=True, highlight=False)
 error_console = Console(soft_wrap=True, highlight=False, stderr=True)
@@ -26,7 +27,7 @@ def now() -> datetime:
 
 def open_workspace(directory: Path) -> Workspace:
     """Open an existing workspace. Raises ConfigError when there is none."""
-    if not (directory / "assay.db").exists():
+    if not is_workspace(directory):
         todo = f"make one with `assay init --workspace {directory}`"
         raise ConfigError(explain(expected=f"a workspace in {directory}", got="none", do=todo))
     return Workspace(directory)

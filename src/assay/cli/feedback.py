@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 
+from assay.cli import feedback_ethics, feedback_rights, feedback_webhooks
+from assay.cli.annotation_site import serve_site
 from assay.cli.context import DEFAULT_WORKSPACE, WorkspaceOption, console, made, now, open_workspace
 from assay.feedback import (
     Folds,
     ImportSummary,
-    export_judgements,
     find_campaign,
     import_judgements,
     open_campaign,
@@ -18,16 +18,15 @@ from assay.feedback import (
     read_judgements,
 )
 from assay.feedback.accounts import Role, find_account, is_open_to_all, open_account
-from assay.feedback.campaign import Gold, Run
+from assay.feedback.campaign import Gold, Run, state_of
 from assay.feedback.demonstrations import gather_demonstrations
 from assay.feedback.folds import held_out_from
 from assay.feedback.items import read_items
 from assay.feedback.quality import Share, annotator_quality
 from assay.feedback.schemes import read_scheme
-from assay.feedback.withdrawal import made_from, withdraw
 from assay.records.errors import ConfigError, explain
 from assay.records.judgement import Judgement
-from assay.web import campaign_path, create_annotation_app, login_address
+from assay.web import campaign_path, login_address
 
 app = typer.Typer(no_args_is_help=True, help="Collect judgements from people, read them in, write them out.")
 
@@ -54,21 +53,6 @@ def import_(
     made("imported", summary.judgement_set, next_command=f"assay preferences fit --workspace {workspace}")
 
 
-@app.command("export")
-def export(
-    file: Annotated[Path, typer.Argument(help="Where to write; .gz is compressed.")],
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
-    source: Annotated[str | None, typer.Option(help="Only this source, such as pandalm.")] = None,
-) -> None:
-    """Write stored judgements as jsonl that `import` reads back exactly."""
-    space = open_workspace(workspace)
-    count = export_judgements(space.records, file, split=split, source=source)
-    space.close()
-    console.print(f"{count} judgements")
-    made("exported", str(file), next_command=f"assay feedback import {file} --workspace OTHER")
-
-
 @app.command("campaign")
 def campaign(
     name: Annotated[str, typer.Argument(help="A new campaign, or one that gains items.")],
@@ -82,6 +66,7 @@ def campaign(
     repeat_rate: Annotated[float | None, typer.Option(help="Share of turns with an earlier item again.")] = None,
     break_after_min: Annotated[float | None, typer.Option(help="Active minutes before a break is proposed.")] = None,
     daily_cap_min: Annotated[float | None, typer.Option(help="Active minutes a day, then no more items.")] = None,
+    draft: Annotated[bool, typer.Option("--draft", help="Nobody judges before a second person has signed.")] = False,
 ) -> None:
     """Open a campaign: items for people to judge in the browser."""
     space = open_workspace(workspace)
@@ -101,13 +86,15 @@ def campaign(
             repeat_rate=repeat_rate,
             break_after_min=break_after_min,
             daily_cap_min=daily_cap_min,
+            needs_review=draft or None,
         ),
         gold=read.gold,
     )
-    count = queue_of(space.records).items(name)
+    count, state = queue_of(space.records).items(name), state_of(space.records, name)
     space.close()
     console.print(f"{count} items in {name}" + (f", and {len(read.gold)} that check" if read.gold else ""))
-    made("campaign", opened.id, next_command=f"assay feedback serve --campaign {name} --workspace {workspace}")
+    following = "serve --campaign" if state == "open" else "submit"
+    made("campaign", opened.id, next_command=f"assay feedback {following} {name} --workspace {workspace}")
 
 
 @app.command("serve")
@@ -118,10 +105,12 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; the default is this machine only.")] = "127.0.0.1",
     tls: Annotated[bool, typer.Option("--tls", help="Served with TLS by a proxy: cookies need it.")] = False,
     open_to_all: Annotated[bool, typer.Option("--open", help="Other machines may judge without an account.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Server processes over the one workspace.")] = 1,
 ) -> None:
     """Serve the annotation site until stopped with Ctrl-C."""
     space = open_workspace(workspace)
     found = find_campaign(space.records, campaign)
+    feedback_ethics.require_open(space, campaign)
     if host not in ("127.0.0.1", "localhost", "::1") and is_open_to_all(space.records) and not open_to_all:
         do = f"make accounts with `assay feedback account NAME -w {workspace}`, or say --open"
         got = f"a site without accounts on {host}"
@@ -129,9 +118,8 @@ def serve(
     next_command = f"assay feedback export judgements.jsonl --workspace {workspace}"
     made("campaign", found.id, next_command=next_command)
     console.print(f"judge at http://{host}:{port}{campaign_path(campaign)}")
-    site = create_annotation_app(space, clock=now, is_secure=tls)
-    uvicorn.run(site, host=host, port=port, log_level="warning")
     space.close()
+    serve_site(workspace, host=host, port=port, is_secure=tls, workers=workers)
 
 
 @app.command("account")
@@ -200,20 +188,14 @@ def demonstrations(
     made("campaign", found.id, next_command=f"assay align sft --workspace {workspace}")
 
 
-@app.command("withdraw")
-def withdraw_(
-    annotator: Annotated[str, typer.Argument(help="Who takes everything back.")],
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-) -> None:
-    """Take back all that a person said, and list what was made from it."""
-    space = open_workspace(workspace)
-    done = withdraw(queue_of(space.records), annotator, now=now())
-    stale = made_from(space.records, done.judgements)
-    space.close()
-    console.print(f"{len(done.judgements)} judgements taken back; exports and new fits go without them")
-    for kind, identities in stale._asdict().items():
-        console.print(f"stale {kind}: " + (", ".join(one[:12] for one in identities) or "none"))
-    made("withdrawal", done.id, next_command=f"assay preferences fit --workspace {workspace}")
+for command in (feedback_ethics.submit, feedback_ethics.dossier, feedback_ethics.sign, feedback_ethics.close):
+    app.command()(command)
+app.command()(feedback_rights.export)
+app.command()(feedback_rights.token)
+app.command()(feedback_webhooks.webhook)
+app.command()(feedback_webhooks.deliver)
+app.command()(feedback_rights.consent)
+app.command()(feedback_rights.withdraw)
 
 
 def _share(share: Share) -> str:

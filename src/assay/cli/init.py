@@ -19,6 +19,10 @@ def init(
     model: Annotated[
         str, typer.Option(help="default, a directory, or a hub id: the model that everything starts from.")
     ] = ("default"),
+    database: Annotated[
+        str | None,
+        typer.Option(envvar="ASSAY_DATABASE_URL", help="Where a new workspace keeps its records; else SQLite in it."),
+    ] = None,
     show: Annotated[bool, typer.Option("--show", help="Only say what the workspace holds.")] = False,
 ) -> None:
     """Make a workspace with its reference policy, or show what one holds."""
@@ -26,7 +30,7 @@ def init(
         _show(open_workspace(workspace))
         return
     with run_lock(workspace):
-        opened = Workspace(workspace)
+        opened = Workspace(workspace, database=database)
         try:
             reference = _reference(opened, model)
         finally:

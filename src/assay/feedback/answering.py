@@ -100,7 +100,7 @@ def answer_records(asked: Asked, said: Said, *, now: datetime) -> list[Answered]
         raise InputError(message, faults)
     if asked.scheme.task == "ranking" and said.overall is None:
         ranking = _ranking(asked, said, now=now)
-        return [ranking, *_pairs(asked, ranking)]
+        return [ranking, *pairs_of(ranking, purpose=asked.purpose)]
     return [_judgement(asked, said, now=now)]
 
 
@@ -208,9 +208,9 @@ def _judgement(asked: Asked, said: Said, *, now: datetime) -> Judgement:
         second=asked.item.second,
         choice=canonical_choice(answer, first_shown),
         first_shown=first_shown,
-        strength=_strength(answer),
+        strength=strength_of(answer),
         attributes={name: canonical_choice(lean, first_shown) for name, lean in leans.items()},
-        attribute_strengths={name: _strength(lean) for name, lean in leans.items()} or None,
+        attribute_strengths={name: strength_of(lean) for name, lean in leans.items()} or None,
         critiques=tuple(critiques),
         ratings=_ratings(asked, said) if is_judged else None,
         edit=_edit(asked, said) if is_judged else None,
@@ -243,7 +243,7 @@ def _ranking(asked: Asked, said: Said, *, now: datetime) -> Ranking:
     )
 
 
-def _pairs(asked: Asked, ranking: Ranking) -> list[Judgement]:
+def pairs_of(ranking: Ranking, *, purpose: Purpose | None = None, source: str = "assay") -> list[Judgement]:
     """Every pair of a ranking as a judgement; `first_shown` is left where `first` stood before `second`."""
     pairs = []
     for one, other in combinations(range(len(ranking.completions)), 2):
@@ -263,7 +263,8 @@ def _pairs(asked: Asked, ranking: Ranking) -> list[Judgement]:
                 consent_version=ranking.consent_version,
                 scheme=ranking.scheme,
                 ranking=ranking.id,
-                purpose=asked.purpose,
+                purpose=purpose,
+                source=source,
                 created_at=ranking.created_at,
             )
         )
@@ -302,7 +303,8 @@ def _edit(asked: Asked, said: Said) -> Edit | None:
     return Edit(position=position, text=text)
 
 
-def _strength(answer: str) -> int:
+def strength_of(answer: str) -> int:
+    """2 where an answer says that one is much better, else 1."""
     return 2 if answer.endswith("_much") else 1
 
 

@@ -20,7 +20,7 @@ from assay.feedback.answering import (
     withdrawal_of,
 )
 from assay.feedback.campaign import Campaign, run_of, scheme_of
-from assay.feedback.consent import consent_version
+from assay.feedback.consent import agreed_version
 from assay.feedback.folds import UNUSED, AnnotatorFold, place, side_of_newcomer
 from assay.feedback.formats.row import name_fault
 from assay.records.errors import InputError, StorageError, explain
@@ -70,13 +70,14 @@ def next_turn(leases: Leases, campaign: Campaign, annotator: str, *, now: dateti
     A look at an item renews its lease. An item that was undone comes before all others.
     """
     held = leases.held(campaign.name, annotator)
+    found = len(held)
     while len(held) <= ahead:
         taken = _take(leases, campaign, annotator, now=now)
         if taken is None:
             return None
         held.append(taken)
     lease = held[ahead]
-    if not leases.renew(lease, now=now):
+    if ahead < found and not leases.renew(lease, now=now):
         return next_turn(leases, campaign, annotator, now=now, ahead=ahead)
     return Turn(lease, leases.records.get(Item, lease.item))
 
@@ -184,8 +185,8 @@ def standing_passes(passes: list[Pass]) -> list[Pass]:
 
 def _take(leases: Leases, campaign: Campaign, annotator: str, *, now: datetime) -> Lease | None:
     run, name = run_of(campaign), campaign.name
-    point = _point(campaign.name, annotator, leases.turns(name, annotator) + 1)
     gold, repeat = run.gold_rate or 0.0, run.repeat_rate or 0.0
+    point = _point(name, annotator, leases.turns(name, annotator) + 1) if gold or repeat else 1.0
     special = None
     if point < gold:
         special = leases.take(name, annotator, now=now, is_check=True)
@@ -213,11 +214,13 @@ def _rows(
 def _route(leases: Leases, campaign: Campaign, item: str) -> None:
     """Ask one person more while those who judged an item disagree, as far as the campaign allows."""
     run = run_of(campaign)
+    if run.overlap is None or run.extra_overlap is None:
+        return
     wanted = leases.wanted(campaign.name, item)
-    if run.overlap is None or run.extra_overlap is None or wanted is None:
+    if wanted is None or wanted >= run.overlap + run.extra_overlap:
         return
     answers = leases.answers(campaign.name, item)
-    if len(answers) < wanted or wanted >= run.overlap + run.extra_overlap:
+    if len(answers) < wanted:
         return
     said = Counter(_word(_answer_of(leases, lease)) for lease in answers)
     if max(said.values()) < DISSENT * len(answers):
@@ -255,7 +258,7 @@ def _tail(leases: Leases, record: Answered) -> str:
 
 
 def _checked_consent(leases: Leases, annotator: str) -> str:
-    consent = consent_version(leases.records, annotator, "train")
+    consent = agreed_version(leases.records, annotator)
     fault = name_fault(annotator) or ("no consent to the current text" if consent is None else None)
     if fault or consent is None:
         do = "ask for a name and for consent before the first item"

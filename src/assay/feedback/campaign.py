@@ -7,18 +7,19 @@ so that a campaign may hold a million. Checking items (`gold`) are in the same q
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from assay.feedback.consent import TEXTS
 from assay.feedback.folds import UNUSED, Folds, splits_of_prompts
 from assay.feedback.schemes import Scheme, stored_scheme
 from assay.records.conversation import prompt_id
 from assay.records.errors import InputError, StorageError, explain
 from assay.records.judgement import Choice, Item
-from assay.records.record import Record, Value
+from assay.records.record import Record, Value, digest
 from assay.storage import RecordStore, SplitName
-from assay.storage.leases import Leases, Work
+from assay.storage.leases import Leases, Stored, Work
 
 _NAME = re.compile(r"\w[\w.-]{0,79}")
 
@@ -38,6 +39,8 @@ class Run(Value):
     """Active minutes after which a break is proposed; None: 25."""
     daily_cap_min: float | None = Field(default=None, gt=0)
     """Active minutes a day after which no more items are given."""
+    needs_review: bool | None = None
+    """Whether nobody judges before a second person has signed (`assay.feedback.ethics`)."""
 
 
 class Campaign(Record):
@@ -49,6 +52,24 @@ class Campaign(Record):
     folds: Folds
     scheme: str | None = None
     run: Run | None = None
+
+
+State = Literal["draft", "review", "open", "closed"]
+
+
+class CampaignState(Record):
+    """Where a campaign stands in its ethics review; the last one counts (`assay.feedback.ethics` moves it)."""
+
+    kind: ClassVar[str] = "campaign_state"
+    campaign: str
+    state: State
+    by: str
+    plan: str | None = None
+    dossier: str | None = None
+    """Hash of what was submitted or signed."""
+    texts: str | None = None
+    """Hash of the consent texts that belong to it."""
+    previous: str | None = None
 
 
 class Gold(Record):
@@ -73,8 +94,11 @@ def open_campaign(
 ) -> Campaign:
     """Store items as a campaign; a campaign of this name that exists gains the new ones and may change its scheme.
 
+    One that needs a review is a draft until it was signed. Once a workspace has had one, every campaign needs it, and
+    again after each change.
+
     Raises InputError when the name is no label, there is nothing to judge, an item belongs to another campaign or has
-    more completions than the scheme asks about.
+    more completions than the scheme asks about, or the campaign is closed.
     """
     _check(name, items, scheme)
     folds = folds or Folds(held_out_annotators="none")
@@ -85,7 +109,8 @@ def open_campaign(
         (Gold(campaign=name, item=item, choice=choice, created_at=now), None, name) for item, choice in gold.items()
     ]
     schemes = [(scheme, None, name)] if scheme else []
-    records.put_all([*((item, None, name) for item in items), *checks, *schemes, (campaign, None, name)])
+    states = _drafted(records, campaign)
+    records.put_all([*((item, None, name) for item in items), *checks, *schemes, (campaign, None, name), *states])
     works = [
         Work(item.id, UNUSED if item.id in gold else by_prompt[prompt_id(item.prompt)].value, item.id in gold)
         for item in items
@@ -114,6 +139,19 @@ def scheme_of(records: RecordStore, campaign: Campaign) -> Scheme:
     return stored_scheme(records, campaign.scheme, now=campaign.created_at)
 
 
+def state_of(records: RecordStore, name: str) -> State:
+    """Where a campaign stands; `open` where there was never a review. Changed consent texts need another signature."""
+    last = records.latest(CampaignState, subject=name)
+    if last is None:
+        return "open"
+    return "review" if last.state == "open" and last.texts != consent_texts() else last.state
+
+
+def consent_texts() -> str:
+    """What stands for all consent texts of today."""
+    return digest({purpose: text.version for purpose, text in TEXTS.items()})
+
+
 def campaign_names(records: RecordStore) -> list[str]:
     """Names of all campaigns, in the order they were opened."""
     return list(dict.fromkeys(campaign.name for campaign in records.all(Campaign)))
@@ -133,6 +171,18 @@ def queue_of(records: RecordStore) -> Leases:
         for campaign in records.all(Campaign, subject=name):
             leases.add(name, [Work(item, split.value) for item, split in campaign.splits.items()], wanted=None)
     return leases
+
+
+def _drafted(records: RecordStore, campaign: Campaign) -> list[Stored]:
+    before = records.latest(CampaignState, subject=campaign.name)
+    if before is not None and before.state == "closed":
+        do = "open another under a new name"
+        raise InputError(explain(expected=f"campaign {campaign.name!r} not closed", got="closed for good", do=do))
+    if not run_of(campaign).needs_review and not records.count(CampaignState):
+        return []
+    previous = before.id if before else None
+    fields = {"campaign": campaign.name, "state": "draft", "by": "", "previous": previous}
+    return [(CampaignState.model_validate({**fields, "created_at": campaign.created_at}), None, campaign.name)]
 
 
 def _check(name: str, items: Sequence[Item], scheme: Scheme | None) -> None:

@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 
 from assay.feedback.answering import Answered, current_judgements
 from assay.feedback.folds import UNUSED
-from assay.feedback.withdrawal import withdrawn_judgements
 from assay.records.judgement import Demonstration, Edit, Judgement, Ranking
 from assay.storage import RecordStore, SplitName
+from assay.storage.permission import permission
 
 
 class Piece(NamedTuple):
@@ -23,16 +23,19 @@ class Piece(NamedTuple):
 
 
 def gather_demonstrations(records: RecordStore, campaign: str) -> list[Demonstration]:
-    """Store a demonstration for each edit of a campaign that stands, in the split of its answer; returns them all."""
+    """Store a demonstration for each edit of a campaign that stands, in the split of its answer; returns them all.
+
+    Edits of people who did not agree to training stay where they are.
+    """
     found: list[tuple[Demonstration, str]] = []
-    gone = withdrawn_judgements(records)
+    allowed = permission(records, "train")
     for split in [*(name.value for name in SplitName), UNUSED]:
         judgements = current_judgements(records.all(Judgement, split=split))
         rankings = records.all(Ranking, split=split)
         superseded = {one.supersedes for one in rankings}
-        standing: list[Answered] = [one for one in judgements if one.id not in gone]
+        standing: list[Answered] = [*judgements]
         standing += [one for one in rankings if one.id not in superseded and not one.is_withdrawn]
-        for one in standing:
+        for one in allowed.of(standing):
             if one.campaign == campaign and one.edit is not None:
                 found.append((_demonstration(one, one.edit), split))
     records.put_all((one, split, one.annotator) for one, split in found)

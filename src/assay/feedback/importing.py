@@ -4,7 +4,8 @@ from collections import Counter
 
 from assay.feedback.folds import UNUSED, AnnotatorFold, Folds, divide_panel, place, splits_of_prompts
 from assay.feedback.reading import Imported
-from assay.records.judgement import Demonstration, Judgement
+from assay.records.conversation import prompt_id
+from assay.records.judgement import Demonstration, Judgement, Ranking
 from assay.records.record import Record, Value, digest
 from assay.storage import RecordStore
 
@@ -31,11 +32,15 @@ def import_judgements(records: RecordStore, imported: Imported, *, folds: Folds)
 
     Raises StorageError when the database refuses, ConfigError when a held-out annotator cannot be.
     """
-    given: list[Judgement | Demonstration] = [*imported.judgements, *imported.demonstrations]
+    given: list[Judgement | Demonstration | Ranking] = [
+        *imported.judgements,
+        *imported.demonstrations,
+        *imported.rankings,
+    ]
     panel = divide_panel(records, {record.annotator for record in given}, folds=folds)
     splits = splits_of_prompts(records, {record.prompt for record in given}, folds=folds)
     rows: list[tuple[Record, str | None, str | None]] = [
-        (record, place(splits[record.prompt_id], panel.is_held_out(record.annotator)), record.annotator)
+        (record, place(splits[prompt_id(record.prompt)], panel.is_held_out(record.annotator)), record.annotator)
         for record in given
     ]
     sides: list[tuple[Record, str | None, str | None]] = [
@@ -44,7 +49,7 @@ def import_judgements(records: RecordStore, imported: Imported, *, folds: Folds)
     ]
     before = sum(records.count(kind) for kind in (Judgement, Demonstration))
     records.put_all([*sides, *rows])
-    counts = Counter(str(split) for _, split, _ in rows)
+    counts = Counter(str(split) for record, split, _ in rows if not isinstance(record, Ranking))
     return ImportSummary(
         judgement_set=digest(sorted(record.id for record in given)),
         format=imported.format,

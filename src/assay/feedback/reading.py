@@ -11,7 +11,7 @@ from assay.feedback.formats.registry import Finding
 from assay.feedback.formats.row import Row
 from assay.feedback.rows import read_rows, refuse
 from assay.records.errors import InputError, explain
-from assay.records.judgement import Demonstration, Judgement, Side
+from assay.records.judgement import Demonstration, Judgement, Ranking, Side
 
 ONE_SIDED_FROM = 20
 
@@ -23,6 +23,7 @@ class Imported(NamedTuple):
     judgements: list[Judgement]
     demonstrations: list[Demonstration]
     notes: list[str]
+    rankings: Sequence[Ranking] = ()
 
 
 def read_judgements(path: Path, *, now: datetime, source_format: str | None = None) -> Imported:
@@ -49,7 +50,8 @@ def read_judgements(path: Path, *, now: datetime, source_format: str | None = No
     said = [f"{count} row{'s' if count != 1 else ''}: {note}" for note, count in notes.items()] + repeats
     if format_.shows_order:
         said += _one_sided(judgements)
-    return Imported(format_.name, judgements, [f for f, _ in findings if isinstance(f, Demonstration)], said)
+    shown = [f for f, _ in findings if isinstance(f, Demonstration)]
+    return Imported(format_.name, judgements, shown, said, [f for f, _ in findings if isinstance(f, Ranking)])
 
 
 def _line_number(fault: str) -> int:

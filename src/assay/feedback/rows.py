@@ -1,6 +1,6 @@
 """Rows: reads a data file into numbered rows and gathers every fault in it. Takes a path, yields rows and faults.
 
-Knows jsonl, one JSON list, both of them gzipped, and parquet; told apart by their bytes and never by their names.
+Knows jsonl, one JSON list, CSV, all of them gzipped, and parquet; told apart by their bytes and never by their names.
 
 Catches: a missing or empty file, a directory, a truncated gzip, bytes that are not UTF-8, text that is not JSON, NaN,
 a field given twice, NUL characters and half surrogate pairs. Does not catch: a gzip that unpacks to more than memory.
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 import pyarrow
 import pyarrow.parquet
 
+from assay.feedback.tables import Bad, decoded, is_csv, read_csv
 from assay.records.errors import InputError, explain
 
 SHOWN_FAULTS = 50
@@ -40,7 +41,7 @@ def refuse(path: Path, faults: Sequence[str], *, do: str = "mend these places an
 def read_rows(path: Path) -> Rows:
     """All rows of a file, and a fault for each place that is not one. Raises InputError when there is nothing to read.
 
-    The places count lines in jsonl, and rows from 1 in a JSON list or in parquet.
+    The places count lines in jsonl, and rows from 1 in a JSON list, in CSV or in parquet.
     """
     data = _bytes(path)
     if data.startswith(b"PAR1"):
@@ -48,6 +49,8 @@ def read_rows(path: Path) -> Rows:
     text = data.removeprefix(b"\xef\xbb\xbf")
     if not text.strip():
         raise InputError(explain(expected=f"rows in {path}", got="an empty file", do="export it again"))
+    if is_csv(text):
+        return _checked(read_csv(text))
     return _checked(_json_list(path, text) if text.lstrip().startswith(b"[") else _lines(text))
 
 
@@ -74,7 +77,7 @@ def _lines(text: bytes) -> Iterator[tuple[str, object]]:
 
 def _json_list(path: Path, text: bytes) -> Iterator[tuple[str, object]]:
     value = _parsed(text)
-    if isinstance(value, _Bad):
+    if isinstance(value, Bad):
         refuse(path, [value.reason])
     return ((f"row {number}", row) for number, row in enumerate(value, start=1))
 
@@ -86,26 +89,20 @@ def _parquet(path: Path) -> Iterator[tuple[str, object]]:
         got = f"parquet that cannot be read ({str(error).splitlines()[0]})"
         do = "copy it again, or export jsonl"
         raise InputError(explain(expected=f"a whole file {path}", got=got, do=do)) from error
-    return ((f"row {number}", row) for number, row in enumerate(rows, start=1))
-
-
-class _Bad(NamedTuple):
-    """A place that holds no value, and why."""
-
-    reason: str
+    return ((f"row {number}", decoded(row)) for number, row in enumerate(rows, start=1))
 
 
 def _parsed(text: bytes) -> Any:
     try:
         return json.loads(text.decode(), parse_constant=_no_constant, object_pairs_hook=_no_repeats)
     except UnicodeDecodeError as error:
-        return _Bad(f"not UTF-8 (byte {error.start + 1} is 0x{text[error.start]:02x})")
+        return Bad(f"not UTF-8 (byte {error.start + 1} is 0x{text[error.start]:02x})")
     except RecursionError:
-        return _Bad("not JSON (nested too deep)")
+        return Bad("not JSON (nested too deep)")
     except json.JSONDecodeError as error:
-        return _Bad(f"not JSON ({error.msg} at character {error.pos + 1})")
+        return Bad(f"not JSON ({error.msg} at character {error.pos + 1})")
     except ValueError as error:
-        return _Bad(f"not JSON ({error})")
+        return Bad(f"not JSON ({error})")
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -124,7 +121,7 @@ def _checked(values: Iterator[tuple[str, object]]) -> Rows:
     rows: list[tuple[str, Mapping[str, object]]] = []
     faults: list[str] = []
     for place, value in values:
-        if isinstance(value, _Bad):
+        if isinstance(value, Bad):
             faults.append(f"{place}: {value.reason}")
         elif not isinstance(value, dict):
             faults.append(f"{place}: not an object with fields but {type(value).__name__}")

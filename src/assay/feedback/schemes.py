@@ -6,15 +6,13 @@ little, right, too much).
 """
 
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-import yaml
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from assay.records.errors import InputError, explain
+from assay.feedback.declared import read_declared
 from assay.records.record import Record, Value
 from assay.storage import RecordStore
 
@@ -103,18 +101,7 @@ class Scheme(Record):
 
 def read_scheme(path: Path, *, now: datetime) -> Scheme:
     """A scheme from YAML or JSON. Raises InputError with every fault."""
-    try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        message = explain(expected=f"a scheme in {path}", got=str(error).splitlines()[0], do="mend the file")
-        raise InputError(message) from error
-    if not isinstance(fields, Mapping):
-        raise InputError(explain(expected=f"a scheme in {path}", got=type(fields).__name__, do="write fields"))
-    try:
-        return Scheme.model_validate({**fields, "created_at": now})
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, one['loc'])) or 'scheme'}: {one['msg']}" for one in error.errors()]
-        raise InputError(explain(expected=f"a scheme in {path}", got="faults", do="mend them"), faults) from error
+    return read_declared(path, Scheme, what="a scheme", created_at=now)
 
 
 def stored_scheme(records: RecordStore, identity: str | None, *, now: datetime) -> Scheme:

@@ -3,18 +3,20 @@
 Every standing answer is superseded by one that says nothing, so whatever is aggregated next goes without it; exports
 leave the person's answers out, raw ones too; their places in queues are free for others; consent ends. What was made
 before cannot be unmade here: preferences, rewards, policies and releases that rest on the answers are listed as stale.
+Training, evaluation and exports open none of it any more, demonstrations and preferences made before included
+(`assay.storage.permission`).
 
-Does not catch: copies exported earlier, what a trained model has learnt, the reasons given for passing over an
-item, and demonstrations that were gathered before: the withdrawal names them, nothing leaves them out yet.
+Does not catch: copies exported earlier, what a trained model has learnt, and the reasons given for passing over an
+item.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
 from assay.feedback.answering import WITHDRAWN, withdrawal_of
 from assay.feedback.campaign import campaign_names
-from assay.feedback.consent import Withdrawal
+from assay.records.consent import Withdrawal
 from assay.records.evidence import Evidence
 from assay.records.judgement import Demonstration, Judgement, Ranking
 from assay.records.policy import PolicyVersion
@@ -60,17 +62,17 @@ def withdraw(leases: Leases, annotator: str, *, now: datetime) -> Withdrawal:
     return withdrawal
 
 
-def withdrawn_judgements(records: RecordStore) -> frozenset[str]:
-    """Identities of all judgements that people took back as a whole."""
-    return frozenset(one for withdrawal in records.all(Withdrawal) for one in withdrawal.judgements)
+def made_from(records: RecordStore, judgements: Iterable[str], demonstrations: Collection[str] = ()) -> Stale:
+    """What rests on these judgements, by the rows that preferences and scorers name, and on these demonstrations.
 
-
-def made_from(records: RecordStore, judgements: Iterable[str]) -> Stale:
-    """What rests on these judgements, by the rows that preferences and scorers name."""
+    A policy does not name its demonstrations: every one that was tuned on some since the first of these is counted.
+    """
     rows = set(judgements)
     rewards = {one.id for one in records.all(RewardVersion) if rows.intersection(one.identity.rows)}
     policies = records.all(PolicyVersion)
     stale = {one.id for one in policies if any(rows.intersection(signal.rows) for signal in one.training_signals)}
+    since = min((records.get(Demonstration, one).created_at for one in demonstrations), default=None)
+    stale |= {one.id for one in policies if since is not None and _is_shown(one) and one.created_at >= since}
     while more := {one.id for one in policies if one.ref_policy in stale} - stale:
         stale |= more
     return Stale(
@@ -80,6 +82,10 @@ def made_from(records: RecordStore, judgements: Iterable[str]) -> Stale:
         evidence=tuple(sorted(one.id for one in records.all(Evidence) if one.policy in stale)),
         releases=tuple(sorted(one.id for one in records.all(Release) if one.policy in stale)),
     )
+
+
+def _is_shown(policy: PolicyVersion) -> bool:
+    return policy.method == "sft" or bool(policy.settings.get("demonstrations_share"))
 
 
 def _says_nothing(one: Judgement | Ranking) -> bool:

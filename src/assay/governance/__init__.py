@@ -2,8 +2,9 @@
 
 Read in this order: `signing` (keys and signatures), `enrolment` (whose key it is), `diagnostics` (what may never gate),
 `gates` (conditions checked against evidence), `change_control` (open, approve, decide), `history` (the same, read back
-from the ledger and verified), `decisions` (what deployment asks for), `escalation` (review tasks for people),
-`checkpoints` (the ledger's head, kept elsewhere), `cards/` (model, data and reward cards written from records).
+from the ledger and verified), `decisions` (what deployment asks for), `escalation` (review tasks for people), `ethics`
+(who signed what a campaign asks of people), `checkpoints` (the ledger's head, kept elsewhere), `cards/` (model, data
+and reward cards written from records).
 """
 
 from assay.governance.cards import write_cards

@@ -18,6 +18,8 @@ from assay.records.conversation import prompt_id
 from assay.records.errors import ConfigError, explain
 from assay.records.judgement import Judgement
 from assay.storage import RecordStore, SplitName
+from assay.storage.permission import permission
+from assay.storage.splits import purpose_of
 
 AGGREGATORS: Mapping[str, Aggregator] = MappingProxyType(
     {
@@ -54,13 +56,14 @@ def aggregate_split(
 ) -> Aggregation:
     """Aggregate the judgements of one split and store report and preferences under it, all or nothing.
 
+    Left out is what people took back, or did not agree to have used for what the split is for.
     `method` is a registered name or an aggregator. With `traits` the minority report is made and both views stay with
     the pairs on which a group differs; `topics` names the topic of a prompt by its identity. Preferences carry the
     report's identity as their subject, so those of one method are found again. Doing the same work twice stores nothing
     new. Raises InputError for judgements that cannot be aggregated.
     """
     aggregate = get_aggregator(method) if isinstance(method, str) else method
-    judgements = records.all(Judgement, split=split)
+    judgements = permission(records, purpose_of(split)).of(records.all(Judgement, split=split))
     result = aggregate(judgements, split=split.value, now=now)
     if traits is not None:
         table = tabulate(judgements)

@@ -1,8 +1,9 @@
 """Storage: takes records and files, keeps them, and hands data out only by named split.
 
 `database` keeps records, `artifacts` keeps directories by content, `ledger` is the hash chain, `splits` decides who may
-read what, `firewall` refuses a scorer on both sides, `lock` lets one run into a directory, `leases` give an item to so
-many people and no more, `wal` opens SQLite, `workspace` is all of it together in one directory.
+read what, `permission` leaves out what people did not agree to, `firewall` refuses a scorer on both sides, `lock` lets
+one run into a directory, `leases` give an item to so many people and no more, `wal` opens SQLite, `workspace` is all of
+it together in one directory.
 """
 
 from assay.storage.artifacts import ArtifactStore

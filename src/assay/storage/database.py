@@ -1,44 +1,62 @@
 """Record store: keeps records in SQLite (WAL) or PostgreSQL, append-only, found by kind, split and subject."""
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, TypeVar
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 from sqlalchemy import (
+    BigInteger,
     Column,
     Connection,
-    Engine,
     Index,
     Integer,
     MetaData,
+    Row,
+    Select,
     String,
     Table,
     Text,
-    create_engine,
-    event,
+    bindparam,
     func,
     inspect,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
 
 from assay.records.errors import StorageError, explain
 from assay.records.record import Record
-from assay.storage.wal import use_wal
+from assay.storage.dialect import (
+    has_tables,
+    insert_absent,
+    make_tables,
+    number_of,
+    open_engine,
+    storage_errors,
+    without_password,
+    writing,
+)
 
 R = TypeVar("R", bound=Record)
+Which = Literal["all", "newest", "count"]
+BATCH = 500
 
 SCHEMA_VERSION = 1
+SCHEMA_LOCK = number_of("schema")
+RECORDS_LOCK = number_of("records")
+"""Held alone by whoever stores many records, and shared by whoever stores some in a transaction that holds more: two
+who store the same records in another order would wait for each other."""
+
+_PREFIX = re.compile(r"[0-9a-f]{1,64}")
+_AFTER_HEX = "g"  # sorts after every digit of an identity
 
 metadata = MetaData()
 record_table = Table(
     "record",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
-    Column("id", String(64), nullable=False),
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    # compared by bytes, as SQLite does, so that a server's language does not matter to a prefix
+    Column("id", String(64).with_variant(String(64, collation="C"), "postgresql"), nullable=False),
     Column("kind", String(40), nullable=False),
     Column("split", String(20), nullable=True),
     Column("subject", String(200), nullable=True),
@@ -48,6 +66,13 @@ record_table = Table(
     Index("record_by_subject", "kind", "subject", "seq"),
 )
 schema_table = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
+_COLUMNS = record_table.c
+_PREFIXED = (
+    select(_COLUMNS.body)
+    .where(_COLUMNS.kind == bindparam("kind"), _COLUMNS.id >= bindparam("first"), _COLUMNS.id < bindparam("after"))
+    .limit(2)
+)
 
 
 class RecordStore:
@@ -59,9 +84,9 @@ class RecordStore:
     """
 
     def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
-        with storage_errors(url):
-            self._prepare(url)
+        self.engine = open_engine(url)
+        with storage_errors(without_password(url)):
+            self._prepare(without_password(url))
 
     def put(self, record: Record, *, split: str | None = None, subject: str | None = None) -> str:
         """Store one record and return its identity."""
@@ -71,25 +96,24 @@ class RecordStore:
     def put_all(self, rows: Iterable[tuple[Record, str | None, str | None]]) -> int:
         """Store (record, split, subject) rows in one transaction, all or nothing; returns how many were new."""
         values = [row_of(record, split, subject) for record, split, subject in rows]
-        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
-        added = 0
-        with storage_errors("the database"), self.engine.begin() as connection:
-            for start in range(0, len(values), 500):
-                statement = dialect.insert(record_table).values(values[start : start + 500]).on_conflict_do_nothing()
-                added += connection.execute(statement).rowcount
+        if not values:
+            return 0
+        locks = [RECORDS_LOCK] if len(values) > 1 else []
+        with storage_errors("the database"), writing(self.engine, *locks) as connection:
+            added = insert_absent(connection, record_table, values)
             if added < len(values):
                 _refuse_moves(connection, values)
         return added
 
     def get(self, kind: type[R], record_id: str) -> R:
         """The record of this kind with this identity, or the only one that starts with these digits."""
-        query = select(record_table.c.body).where(record_table.c.kind == kind.kind)
         if not record_id:
             todo = "name one; `assay init --show` says what there is"
             raise StorageError(explain(expected=f"the id of a {kind.kind}", got="an empty one", do=todo))
-        query = query.where(record_table.c.id.startswith(record_id, autoescape=True)).limit(2)
-        with storage_errors("the database"), self.engine.connect() as connection:
-            bodies = [row.body for row in connection.execute(query)]
+        bodies: list[str] = []
+        if _PREFIX.fullmatch(record_id):
+            these = {"kind": kind.kind, "first": record_id, "after": record_id + _AFTER_HEX}
+            bodies = [row.body for row in self._rows(_PREFIXED, these)]
         if len(bodies) != 1:
             got = "none" if not bodies else "several"
             todo = "list what there is with `assay init --show`, or check the id"
@@ -101,38 +125,30 @@ class RecordStore:
             raise StorageError(explain(expected=f"{kind.kind} {record_id[:12]!r} unchanged", got=got, do=todo))
         return record
 
-    def all(self, kind: type[R], *, split: str | None = None, subject: str | None = None) -> list[R]:
-        """Records of one kind in the order they were stored, of one split or subject where given."""
-        query = select(record_table.c.body).where(record_table.c.kind == kind.kind).order_by(record_table.c.seq)
-        if split is not None:
-            query = query.where(record_table.c.split == split)
-        if subject is not None:
-            query = query.where(record_table.c.subject == subject)
-        with storage_errors("the database"), self.engine.connect() as connection:
-            return [_parse(kind, row.body) for row in connection.execute(query)]
+    def all(
+        self, kind: type[R], *, split: str | None = None, subject: str | None = None, newest: int | None = None
+    ) -> list[R]:
+        """Records of one kind in the order they were stored, of one split or subject where given.
+
+        `newest` leaves out all but so many that were stored last.
+        """
+        if newest is None:
+            rows = self._find("all", kind, split=split, subject=subject)
+        else:
+            rows = self._find("newest", kind, split=split, subject=subject, most=newest)[::-1]
+        return [_parse(kind, row.body) for row in rows]
 
     def latest(self, kind: type[R], *, subject: str | None = None) -> R | None:
         """The record of this kind that was stored last, or None."""
-        query = select(record_table.c.body).where(record_table.c.kind == kind.kind)
-        if subject is not None:
-            query = query.where(record_table.c.subject == subject)
-        with storage_errors("the database"), self.engine.connect() as connection:
-            row = connection.execute(query.order_by(record_table.c.seq.desc()).limit(1)).first()
-        return None if row is None else _parse(kind, row.body)
+        return next(iter(self.all(kind, subject=subject, newest=1)), None)
 
     def count(self, kind: type[Record], *, split: str | None = None, subject: str | None = None) -> int:
         """How many records of one kind there are."""
-        query = select(func.count()).select_from(record_table).where(record_table.c.kind == kind.kind)
-        if split is not None:
-            query = query.where(record_table.c.split == split)
-        if subject is not None:
-            query = query.where(record_table.c.subject == subject)
-        with storage_errors("the database"), self.engine.connect() as connection:
-            return int(connection.execute(query).scalar_one())
+        return int(self._find("count", kind, split=split, subject=subject)[0][0])
 
     def kinds(self) -> dict[str, int]:
         """How many records of each kind there are."""
-        query = select(record_table.c.kind, func.count()).group_by(record_table.c.kind).order_by(record_table.c.kind)
+        query = select(_COLUMNS.kind, func.count()).group_by(_COLUMNS.kind).order_by(_COLUMNS.kind)
         with storage_errors("the database"), self.engine.connect() as connection:
             return {kind: int(count) for kind, count in connection.execute(query)}
 
@@ -140,26 +156,51 @@ class RecordStore:
         """Release the connections."""
         self.engine.dispose()
 
-    def _prepare(self, url: str) -> None:
+    def _find(
+        self, which: Which, kind: type[Record], *, split: str | None, subject: str | None, most: int | None = None
+    ) -> Sequence[Row[Any]]:
+        query = _query(which, by_split=split is not None, by_subject=subject is not None)
+        return self._rows(query, {"kind": kind.kind, "split": split, "subject": subject, "most": most})
+
+    def _rows(self, query: Select[Any], values: Mapping[str, object]) -> Sequence[Row[Any]]:
+        with storage_errors("the database"), self.engine.connect() as connection:
+            return connection.execute(query, values).all()
+
+    def _prepare(self, where: str) -> None:
         """Make the tables of a new database, or refuse one of another schema before touching it."""
         with self.engine.connect() as connection:
-            if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            tables = inspect(connection)
-            found: Sequence[int] = ()
-            if tables.has_table(schema_table.name):
-                found = connection.execute(select(schema_table.c.version)).scalars().all()
-            if found not in ([], (), [SCHEMA_VERSION]):
-                message = explain(
-                    expected=f"a database of schema version {SCHEMA_VERSION}",
-                    got=f"version {found[0]} at {url}",
-                    do="open it with the Assay version that wrote it, or choose another directory",
-                )
-                raise StorageError(message)
-            metadata.create_all(connection)
-            if not found:
+            if _version(connection, where) == SCHEMA_VERSION and has_tables(connection, metadata):
+                return
+        with writing(self.engine, SCHEMA_LOCK) as connection:
+            found = _version(connection, where)
+            make_tables(connection, metadata)
+            if found is None:
                 connection.execute(schema_table.insert().values(version=SCHEMA_VERSION))
-            connection.commit()
+
+
+@cache
+def _query(which: Which, *, by_split: bool, by_subject: bool) -> Select[Any]:
+    """A query by kind, and by split and subject where asked; built once, for that takes longer than to run it."""
+    query = select(func.count() if which == "count" else _COLUMNS.body).where(_COLUMNS.kind == bindparam("kind"))
+    if by_split:
+        query = query.where(_COLUMNS.split == bindparam("split"))
+    if by_subject:
+        query = query.where(_COLUMNS.subject == bindparam("subject"))
+    if which == "newest":
+        return query.order_by(_COLUMNS.seq.desc()).limit(bindparam("most"))
+    return query if which == "count" else query.order_by(_COLUMNS.seq)
+
+
+def _version(connection: Connection, where: str) -> int | None:
+    """The schema version that a database states, or None where it is new. Raises StorageError for another one."""
+    found: list[int] = []
+    if inspect(connection).has_table(schema_table.name):
+        found = list(connection.execute(select(schema_table.c.version)).scalars())
+    if found not in ([], [SCHEMA_VERSION]):
+        expected = f"a database of schema version {SCHEMA_VERSION}"
+        todo = "open it with the Assay version that wrote it, or choose another directory"
+        raise StorageError(explain(expected=expected, got=f"version {found[0]} at {where}", do=todo))
+    return found[0] if found else None
 
 
 def row_of(record: Record, split: str | None, subject: str | None) -> dict[str, str | None]:
@@ -177,8 +218,8 @@ def row_of(record: Record, split: str | None, subject: str | None) -> dict[str, 
 def _refuse_moves(connection: Connection, values: Sequence[dict[str, str | None]]) -> None:
     """Raise StorageError when a record that was here already lies in another split than the one asked for."""
     wanted = {(row["kind"], row["id"]): row["split"] for row in values if row["split"] is not None}
-    for start in range(0, len(values), 500):
-        ids = [row["id"] for row in values[start : start + 500]]
+    for start in range(0, len(values), BATCH):
+        ids = [row["id"] for row in values[start : start + BATCH]]
         query = select(record_table.c.kind, record_table.c.id, record_table.c.split).where(record_table.c.id.in_(ids))
         for kind, record_id, split in connection.execute(query):
             asked = wanted.get((kind, record_id), split)
@@ -190,36 +231,9 @@ def _refuse_moves(connection: Connection, values: Sequence[dict[str, str | None]
 
 def _parse(kind: type[R], body: str) -> R:
     try:
-        return kind.model_validate(json.loads(body))
+        return kind.model_validate_json(body)
     except (ValueError, ValidationError) as error:
         todo = "restore the database from a backup"
         raise StorageError(
             explain(expected=f"a stored {kind.kind}", got=f"an unreadable row ({error})", do=todo)
         ) from error
-
-
-def _engine(url: str) -> Engine:
-    try:
-        engine = create_engine(url)
-    except (SQLAlchemyError, ImportError) as error:
-        todo = "use sqlite:///FILE or postgresql+psycopg://…"
-        raise StorageError(explain(expected="a database URL", got=f"{url!r} ({error})", do=todo)) from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _use_wal)
-    return engine
-
-
-def _use_wal(connection: Any, _record: object) -> None:
-    use_wal(connection)
-    connection.execute("PRAGMA synchronous=NORMAL")
-
-
-@contextmanager
-def storage_errors(where: str) -> Iterator[None]:
-    """Turn the database's errors into a StorageError that says what to do."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
-        todo = "free disk space or mend the file's rights, then run again with --resume; nothing was half-written"
-        raise StorageError(explain(expected=f"to read and write {where}", got=str(cause), do=todo)) from error

@@ -30,6 +30,10 @@ lease_table = Table(
     Column("answer", String(64), nullable=True),
     Index("lease_by_item", "queue", "item"),
     Index("lease_by_end", "queue", "state", "until"),
+    # what a person was given last and finished last, however much they have answered
+    Index("lease_by_turn", "queue", "annotator", "turn"),
+    Index("lease_by_done", "queue", "annotator", "done"),
+    Index("lease_by_state", "queue", "annotator", "state", "turn"),
 )
 tally_table = Table(  # counted as it changes: to count a million items takes longer than to serve one
     "queue_tally",

@@ -10,9 +10,11 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TypeVar
 
+from assay.records.consent import Purpose
 from assay.records.errors import SplitError, explain
 from assay.records.record import Record
 from assay.storage.database import RecordStore
+from assay.storage.permission import permission
 
 R = TypeVar("R", bound=Record)
 
@@ -40,8 +42,16 @@ def assign_split(key: str, *, salt: str, shares: Sequence[tuple[SplitName, float
     return shares[-1][0]
 
 
+def purpose_of(split: SplitName) -> Purpose:
+    """What the data of a split is for, as people are asked."""
+    return "train" if split in TRAINING_SPLITS else "evaluate"
+
+
 class TrainingView:
-    """What training code is handed instead of the store: it opens `train` and `watch` and refuses the rest."""
+    """What training code is handed instead of the store: it opens `train` and `watch` and refuses the rest.
+
+    Records of people who did not agree to training, or took them back, are left out.
+    """
 
     def __init__(self, store: RecordStore) -> None:
         self._store = store
@@ -55,11 +65,14 @@ class TrainingView:
                 do="train on training splits; held-out and sealed data belong to evaluation",
             )
             raise SplitError(message)
-        return self._store.all(kind, split=split)
+        return permission(self._store, "train").of(self._store.all(kind, split=split))
 
 
 class EvaluationView:
-    """What evaluation code is handed: it opens held-out data, and sealed data when told so."""
+    """What evaluation code is handed: it opens held-out data, and sealed data when told so.
+
+    Records of people who did not agree to evaluation, or took them back, are left out.
+    """
 
     def __init__(self, store: RecordStore, *, may_open_sealed: bool = False) -> None:
         self._store = store
@@ -71,4 +84,4 @@ class EvaluationView:
             got = f"{str(split)!r}, asked for by evaluation code"
             todo = "judge on held-out data; open the sealed set once, for a release"
             raise SplitError(explain(expected=f"one of {', '.join(sorted(self._allowed))}", got=got, do=todo))
-        return self._store.all(kind, split=split)
+        return permission(self._store, "evaluate").of(self._store.all(kind, split=split))

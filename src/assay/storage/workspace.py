@@ -2,23 +2,30 @@
 
 from pathlib import Path
 
-from assay.storage.artifacts import ArtifactStore
+from assay.records.errors import StorageError, explain
+from assay.storage.artifacts import ArtifactStore, write_atomically
 from assay.storage.database import RecordStore
+from assay.storage.dialect import without_password
 from assay.storage.firewall import Firewall
 from assay.storage.ledger import Ledger
 from assay.storage.splits import EvaluationView, TrainingView
+
+FILE, ADDRESS = "assay.db", "database.url"
 
 
 class Workspace:
     """Opens (and makes, where absent) the parts of a project directory.
 
-    `database` is a URL; the default is SQLite in `assay.db` inside the directory.
+    `database` is the URL of the database that a new workspace keeps its records in, for ever; the default is SQLite in
+    `assay.db` inside the directory. Raises StorageError where a workspace keeps them elsewhere already.
     """
 
     def __init__(self, directory: Path, *, database: str | None = None) -> None:
         self.directory = directory
         self.artifacts = ArtifactStore(directory / "artifacts")
-        self.records = RecordStore(database or f"sqlite:///{directory / 'assay.db'}")
+        self.records = RecordStore(_address(directory, database))
+        if database is not None and not (directory / ADDRESS).exists():
+            write_atomically(directory / ADDRESS, f"{database}\n".encode())  # for its owner's eyes only
         self.ledger = Ledger(directory / "ledger.db")
         self.firewall = Firewall(self.records)
         self.training = TrainingView(self.records)
@@ -27,3 +34,23 @@ class Workspace:
     def close(self) -> None:
         """Release the database connections."""
         self.records.close()
+
+
+def is_workspace(directory: Path) -> bool:
+    """Whether a workspace was made in this directory."""
+    return (directory / FILE).exists() or (directory / ADDRESS).exists()
+
+
+def _address(directory: Path, wanted: str | None) -> str:
+    """Where the records are, or shall be."""
+    here = f"sqlite:///{directory / FILE}"
+    if (directory / ADDRESS).exists():
+        kept: str | None = (directory / ADDRESS).read_text(encoding="utf-8").strip()
+    else:
+        kept = here if (directory / FILE).exists() else None
+    if wanted is not None and kept not in (None, wanted):
+        do = "choose another directory, or leave the database out"
+        got = f"one that keeps its records in {without_password(str(kept))}"
+        expected = f"a new workspace for {without_password(wanted)}"
+        raise StorageError(explain(expected=expected, got=got, do=do))
+    return kept or wanted or here

@@ -1,12 +1,13 @@
 """Annotation site: shows one item at a time to one person and stores what they say. Takes a workspace and a clock.
 
 Every page works without its script: answers are form posts that end in a redirect. The server fixes the sides; names of
-models never reach a page. `judging` holds the pages of a campaign, `entry` the way in, `staff` what others may look at.
+models never reach a page. `judging` holds the pages of a campaign, `entry` the way in, `rights` what people agree to,
+`staff` what others may look at.
 
 Does not do: prove who somebody is while the workspace has no account. Then a person is the name they type.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -19,9 +20,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from assay.feedback import queue_of
+from assay.feedback.pseudonyms import key_path
 from assay.records.errors import AssayError, InputError
 from assay.storage import Workspace
-from assay.web import entry, judging, staff
+from assay.web import entry, judging, rights, staff
+from assay.web.api import Source, create_export_api
+from assay.web.guard import Guard
 from assay.web.rate_limit import RateLimit
 from assay.web.rendering import as_read, as_shown
 from assay.web.security import HEADERS, Signer, refusal, signing_key, write_link
@@ -47,21 +51,20 @@ def create_annotation_app(workspace: Workspace, *, clock: Callable[[], datetime]
     )
     app = FastAPI(title="Assay annotation", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = site
-    for part in (entry, judging, staff):
+    for part in (entry, rights, judging, staff):
         app.include_router(part.router)
+    key = key_path(workspace.directory)
+    app.mount("/api", create_export_api(Source(site.leases, clock, lambda: signing_key(key))))
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     _answer_errors(app, site)
 
-    @app.middleware("http")
-    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        """Refuse foreign forms, and put the strict headers on every answer."""
-        refused = refusal(request)
-        response = _problem(site, request, *refused) if refused else await call_next(request)
-        response.headers.update(HEADERS)
-        if is_secure:
-            response.headers["Strict-Transport-Security"] = "max-age=31536000"
-        return response
+    headers = HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if is_secure else {})
 
+    def refused(request: Request) -> Response | None:
+        found = refusal(request)
+        return _problem(site, request, *found) if found else None
+
+    app.add_middleware(Guard, refused=refused, headers=headers)
     return app
 
 

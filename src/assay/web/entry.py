@@ -1,4 +1,4 @@
-"""Entry: the way in and out of the annotation site: a name, a password or a signed link, and leaving for good."""
+"""Entry: the way in and out of the annotation site: a name, a password or a signed link."""
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -7,12 +7,10 @@ from assay.feedback import progress
 from assay.feedback.accounts import check_password, find_account, is_open_to_all, use_link
 from assay.feedback.campaign import Campaign
 from assay.feedback.formats.row import name_fault
-from assay.feedback.withdrawal import withdraw
 from assay.web.security import SESSION_TIME, read_link, write_session
 from assay.web.site import (
     Fields,
     MaybeVisitor,
-    NotEnteredError,
     OpenFields,
     Site,
     TheSite,
@@ -79,26 +77,6 @@ def logout(site: TheSite, fields: Fields) -> Response:
     response = RedirectResponse("/", status_code=303)
     response.delete_cookie(cookie_name(site), secure=site.is_secure, httponly=True, samesite="lax")
     return response
-
-
-@router.get("/rights")
-def rights(visitor: MaybeVisitor, site: TheSite) -> Response:
-    """What a person may do with what they said."""
-    if visitor is None:
-        raise NotEnteredError
-    return site.page("rights.html", {**shared(visitor), "fault": None, "withdrawn": None})
-
-
-@router.post("/rights/withdraw")
-def take_back(site: TheSite, visitor: MaybeVisitor, fields: Fields) -> Response:
-    """Take back everything a person said, once they have ticked that they mean it."""
-    if visitor is None:
-        raise NotEnteredError
-    if fields.get("sure") != "yes":
-        fault = "Please tick the box if you want to take everything back."
-        return site.page("rights.html", {**shared(visitor), "fault": fault, "withdrawn": None}, status=400)
-    done = withdraw(site.leases, visitor.name, now=site.clock())
-    return site.page("rights.html", {**shared(visitor), "fault": None, "withdrawn": len(done.judgements)})
 
 
 def _form(site: Site, *, campaign: str, name: str = "", fault: str | None = None) -> Response:

@@ -1,4 +1,4 @@
-"""Judging: the pages of a campaign: consent, the next item, and what a person can do with it. Rules live in `feedback`.
+"""Judging: the pages of a campaign: the next item, and what a person can do with it. Rules live in `feedback`.
 
 A page's script may ask for the item after the next (`ahead`) and post answers itself; then it gets JSON back. All
 else is forms and redirects.
@@ -11,20 +11,25 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
-from assay.feedback import TEXTS, consent_version, give_consent, next_turn, progress, record_answer, undo_last
+from assay.feedback import next_turn, progress, record_answer, undo_last
 from assay.feedback.answering import shown_positions
 from assay.feedback.assignment import PassReason, Progress, Turn, pass_over, step_away
 from assay.feedback.campaign import find_item, run_of, scheme_of
+from assay.feedback.consent import agreed_version
 from assay.feedback.demonstrations import word_diff
 from assay.feedback.fatigue import Advice, Rest, RestReason, advise
 from assay.records.errors import StorageError
-from assay.records.judgement import Judgement
+from assay.records.judgement import Item, Judgement
 from assay.web.forms import said_from
 from assay.web.keys import keys_of, notice_of, strips_of
+from assay.web.personal import question, settled, texts_of
+from assay.web.rights import consent_page
 from assay.web.site import Desk, Fields, TheDesk
 
 ADVISE_EVERY = 5
 """A person's answers are looked at for tiredness after every fifth."""
+ADVISE_ON = 200
+"""Their last answers that are looked at: more would take longer to read than the next item to show."""
 REASONS: dict[PassReason, str] = {
     "not_my_field": "I do not know this field",
     "too_long": "It is too long",
@@ -47,11 +52,12 @@ def is_from_script(request: Request) -> bool:
 def judge(desk: TheDesk, said: str = "") -> Response:
     """The next item; before it consent, now and then a break, after the last one thanks."""
     site, name = desk.site, desk.visitor.name
-    if consent_version(site.records, name, "train") is None:
-        return site.page("consent.html", {**desk.shared, "text": TEXTS["train"]})
+    if agreed_version(site.records, name) is None:
+        return consent_page(desk)
     now = site.clock()
-    come = {"progress": progress(site.leases, desk.campaign.name, name), "notice": notice_of(said)}
-    if advice := _advice(desk, now=now):
+    come_so_far = _progress(desk)
+    come = {"progress": come_so_far, "notice": notice_of(said)}
+    if advice := _advice(desk, judged=come_so_far.judged, now=now):
         return site.page("rest.html", {**desk.shared, **come, "advice": advice})
     turn = next_turn(site.leases, desk.campaign, name, now=now)
     if turn is None:
@@ -63,31 +69,28 @@ def judge(desk: TheDesk, said: str = "") -> Response:
 def ahead(desk: TheDesk) -> Response:
     """The page of the item after the next, for the script to keep ready; nothing where another page comes first."""
     site, name, now = desk.site, desk.visitor.name, desk.site.clock()
-    if consent_version(site.records, name, "train") is None or _advice(desk, now=now, ahead=1):
+    judged, total = _progress(desk)
+    if agreed_version(site.records, name) is None or _advice(desk, judged=judged + 1, now=now):
         return Response(status_code=204)
     turn = next_turn(site.leases, desk.campaign, name, now=now, ahead=1)
     if turn is None:
         return Response(status_code=204)
-    judged, total = progress(site.leases, desk.campaign.name, name)
     come = {"progress": {"judged": judged + 1, "total": total}, "notice": ""}
     return site.page("judge.html", {**desk.shared, **come, **_shown(desk, turn)})
 
 
-@router.post("/consent")
-def consent(desk: TheDesk, fields: Fields) -> Response:
-    """Store the yes to the current text."""
-    give_consent(desk.site.records, desk.visitor.name, "train", now=desk.site.clock())
-    return _back(desk)
-
-
 @router.post("/answer")
 def answer(request: Request, desk: TheDesk, fields: Fields) -> Response:
-    """Store one answer and go to the next item."""
+    """Store one answer and go to the next item; where it holds personal data, ask first."""
     site, leases = desk.site, desk.site.leases
     if leases.split_of(desk.campaign.name, fields.get("item", "")) is None:
         raise HTTPException(404 if fields.get("item") else 400, "This item is not part of the campaign.")
-    item = find_item(leases, desk.campaign.name, fields["item"])
-    said, round_ = said_from(fields), int(fields.get("round") == "1")
+    item = site.records.get(Item, fields["item"])
+    kept = settled(fields, texts := texts_of(fields, item))
+    if kept is None:
+        page = question(desk, f"{desk.path}/answer", fields, texts, _progress(desk))
+        return JSONResponse({"question": bytes(page.body).decode()}) if is_from_script(request) else page
+    said, round_ = said_from(kept), int(fields.get("round") == "1")
     try:
         record_answer(leases, desk.campaign, desk.visitor.name, item, said, now=site.clock(), round=round_)
     except StorageError:
@@ -105,8 +108,11 @@ def pass_(desk: TheDesk, fields: Fields) -> Response:
     lease = desk.site.leases.find(desk.campaign.name, desk.visitor.name, fields.get("item", ""), round=round_)
     if lease is None:
         return _back(desk, "gone")
-    is_flag = fields.get("kind") == "flag"
-    note, now = fields.get("note", ""), desk.site.clock()
+    item = desk.site.records.get(Item, lease.item)
+    kept = settled(fields, texts := texts_of(fields, item))
+    if kept is None:
+        return question(desk, f"{desk.path}/pass", fields, texts, _progress(desk))
+    is_flag, note, now = fields.get("kind") == "flag", kept.get("note", ""), desk.site.clock()
     done = pass_over(desk.site.leases, lease, reason=reason, note=note, is_flag=is_flag, now=now)
     return _back(desk, ("flagged" if is_flag else "passed") if done else "gone")
 
@@ -198,14 +204,13 @@ def _shown(desk: Desk, turn: Turn) -> dict[str, object]:
     return {**shown, "keys": keys, "strips": strips, "reasons": REASONS}
 
 
-def _advice(desk: Desk, *, now: datetime, ahead: int = 0) -> Advice | None:
+def _advice(desk: Desk, *, judged: int, now: datetime) -> Advice | None:
     run = run_of(desk.campaign)
     name, records = desk.visitor.name, desk.site.records
-    judged = _progress(desk).judged + ahead
     if run.daily_cap_min is None and judged % ADVISE_EVERY:
         return None
     return advise(
-        records.all(Judgement, subject=name),
+        records.all(Judgement, subject=name, newest=ADVISE_ON),
         records.all(Rest, subject=name),
         now=now,
         break_after_min=run.break_after_min,

@@ -15,7 +15,7 @@ from jinja2 import Environment
 from starlette.datastructures import FormData
 
 from assay.feedback.accounts import Account, Page, find_account, is_open_to_all, may
-from assay.feedback.campaign import Campaign, campaign_names, find_campaign
+from assay.feedback.campaign import Campaign, campaign_names, state_of
 from assay.storage import RecordStore
 from assay.storage.leases import Leases
 from assay.web.rate_limit import RateLimit
@@ -128,7 +128,7 @@ async def fields_of(request: Request) -> dict[str, str]:
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
-def checked_fields(request: Request, fields: Annotated[dict[str, str], Depends(fields_of)]) -> dict[str, str]:
+async def checked_fields(request: Request, fields: Annotated[dict[str, str], Depends(fields_of)]) -> dict[str, str]:
     """The fields of a form that carries this visit's token. Refuses any other, and too many of them."""
     site, session = site_of(request), session_of(request)
     if session is None:
@@ -161,15 +161,18 @@ def staff_of(page: Page) -> Callable[[Request, str], Desk]:
 
 
 def _theirs(request: Request, visitor: Visitor, campaign: str, *, page: Page) -> Campaign:
-    records = site_of(request).records
-    if records.latest(Campaign, subject=campaign) is None or not visitor.may(page, campaign):
+    found = site_of(request).records.latest(Campaign, subject=campaign)
+    if found is None or not visitor.may(page, campaign):
         raise HTTPException(404, "There is no such page for you.")
-    return find_campaign(records, campaign)
+    if page == "judge" and state_of(site_of(request).records, campaign) != "open":
+        raise HTTPException(403, "This campaign is not open. What you said before is kept.")
+    return found
 
 
 def their_campaigns(site: Site, visitor: Visitor, page: Page) -> list[str]:
     """Names of the campaigns of which a visitor may see a kind of page."""
-    return [name for name in campaign_names(site.records) if visitor.may(page, name)]
+    names = [name for name in campaign_names(site.records) if visitor.may(page, name)]
+    return [name for name in names if page != "judge" or state_of(site.records, name) == "open"]
 
 
 TheSite = Annotated[Site, Depends(site_of)]

@@ -3,14 +3,14 @@
 Needed: `prompt` (text or messages), `first`, `second`, `choice`. Every other field of a judgement may be given.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pydantic import ValidationError
 
 from assay.feedback.formats.pairs import UNKNOWN_ANNOTATOR
-from assay.feedback.formats.registry import format_reader
-from assay.feedback.formats.row import Row, name_fault
+from assay.feedback.formats.registry import format_reader, format_writer
+from assay.feedback.formats.row import Row
 from assay.records.judgement import Judgement
 
 
@@ -31,8 +31,8 @@ def read_assay(row: Row, now: datetime) -> Sequence[Judgement]:
     row.differing(first, second)
     row.finite("time_on_task_s")
     annotator = row.fields.get("annotator", UNKNOWN_ANNOTATOR)
-    if isinstance(annotator, str) and (fault := name_fault(annotator)):
-        row.faults.append(f"annotator {annotator!r} is no label: {fault}")
+    if isinstance(annotator, str):
+        row.name("annotator", annotator)
     filled = {"campaign": "assay", "annotator": annotator, "first_shown": "left", "created_at": now}
     judgement = _judgement(row, {**filled, **row.fields, "prompt": prompt or row.fields.get("prompt")})
     if row.faults or judgement is None:
@@ -40,6 +40,12 @@ def read_assay(row: Row, now: datetime) -> Sequence[Judgement]:
     if not first.strip() or not second.strip():
         row.notes.append("one answer is empty; kept")
     return [judgement]
+
+
+@format_writer("assay")
+def write_assay(judgements: Iterable[Judgement]) -> Iterable[dict[str, object]]:
+    """Every field of each judgement; nothing is lost."""
+    return (judgement.model_dump(mode="json") for judgement in judgements)
 
 
 def _judgement(row: Row, fields: Mapping[str, object]) -> Judgement | None:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from assay.feedback.formats.pairs import UNKNOWN_ANNOTATOR
 from assay.feedback.formats.registry import format_reader
-from assay.feedback.formats.row import Row, name_fault
+from assay.feedback.formats.row import Row
 from assay.records.judgement import Demonstration
 
 FIELDS = frozenset({"prompt", "completion", "annotator"})
@@ -25,9 +25,7 @@ def read_demonstrations(row: Row, now: datetime) -> Sequence[Demonstration]:
         row.notes.append(f"columns not used: {', '.join(further)}")
     prompt = row.prompt()
     completion = _completion(row)
-    annotator = row.text("annotator") if "annotator" in row.fields else UNKNOWN_ANNOTATOR
-    if annotator and (fault := name_fault(annotator)):
-        row.faults.append(f"annotator {annotator!r} is no label: {fault}")
+    annotator = row.name("annotator", row.fields.get("annotator", UNKNOWN_ANNOTATOR))
     if row.faults:
         return []
     return [
@@ -40,10 +38,4 @@ def read_demonstrations(row: Row, now: datetime) -> Sequence[Demonstration]:
 def _completion(row: Row) -> str:
     if not isinstance(row.fields.get("completion"), list):
         return row.text("completion")
-    messages = row.messages("completion")
-    if len(messages) != 1 or messages[0].role != "assistant":
-        row.faults.append("completion is not one assistant message")
-        return ""
-    if not messages[0].content.strip():
-        row.faults.append("completion is empty")
-    return messages[0].content
+    return row.one_answer("completion", row.messages("completion"))

@@ -1,6 +1,6 @@
 """Pairs: cuts two conversations at what they share, and puts a chosen and a rejected answer into a fair order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
@@ -49,3 +49,11 @@ def chosen_over_rejected(prompt: Prompt, chosen: str, rejected: str, *, source: 
         source=source,
         created_at=now,
     )
+
+
+def decided(judgements: Iterable[Judgement]) -> Iterator[tuple[Prompt, str, str]]:
+    """Prompt, chosen and rejected of each judgement that decides between two answers which both say something."""
+    for one in judgements:
+        chosen, rejected = (one.first, one.second) if one.choice == "first" else (one.second, one.first)
+        if one.choice in ("first", "second") and chosen.strip() and rejected.strip():
+            yield one.prompt, chosen, rejected

@@ -1,14 +1,19 @@
-"""Format registry: the data formats that feedback can read, by name. A format is one function from a row to records."""
+"""Format registry: the data formats that feedback can read and write, by name.
 
-from collections.abc import Callable, Mapping, Sequence
+A reader is one function from a row to records, a writer one from judgements to rows. What a reader knows and a writer
+leaves out is for the writer to say.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from assay.feedback.formats.row import Row
-from assay.records.judgement import Demonstration, Judgement
+from assay.records.judgement import Demonstration, Judgement, Ranking
 
-Finding = Judgement | Demonstration
+Finding = Judgement | Demonstration | Ranking
 ReadRow = Callable[[Row, datetime], Sequence[Finding]]
+WriteRows = Callable[[Iterable[Judgement]], Iterable[dict[str, object]]]
 Matches = Callable[[Mapping[str, object]], bool]
 
 
@@ -26,6 +31,7 @@ class Format(NamedTuple):
 
 
 FORMATS: dict[str, Format] = {}
+WRITERS: dict[str, WriteRows] = {}
 
 
 def format_reader(
@@ -36,6 +42,16 @@ def format_reader(
     def register(read: ReadRow) -> ReadRow:
         FORMATS[name] = Format(name, fields, matches, read, shows_order)
         return read
+
+    return register
+
+
+def format_writer(name: str) -> Callable[[WriteRows], WriteRows]:
+    """Register the decorated function as the writer of one format."""
+
+    def register(write: WriteRows) -> WriteRows:
+        WRITERS[name] = write
+        return write
 
     return register
 

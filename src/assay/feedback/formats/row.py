@@ -1,7 +1,7 @@
 """Row: one line under reading. Gives typed fields and gathers the faults and notes found on the way."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -59,6 +59,33 @@ class Row:
             return prompt
         text = self.text(name)
         return (Message(role="user", content=text),) if text else ()
+
+    def inside(self, name: str) -> "Row":
+        """The fields of a field that holds fields; faults and notes are those of this row."""
+        value = self.fields.get(name)
+        if not isinstance(value, dict):
+            self.faults.append(f"field {name!r} does not hold fields")
+        inner = Row(value if isinstance(value, dict) else {})
+        inner.faults, inner.notes = self.faults, self.notes
+        return inner
+
+    def name(self, field: str, value: object) -> str:
+        """A person's label, or a fault."""
+        text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+        if fault := name_fault(text):
+            self.faults.append(f"{field} {value!r} is no label: {fault}")
+        return text
+
+    def one_answer(self, name: str, messages: Sequence[Message], *, after: str = "") -> str:
+        """The text of what must be one assistant message; `after` says where it was looked for."""
+        if not messages and self.faults:
+            return ""
+        if len(messages) != 1 or messages[0].role != "assistant":
+            self.faults.append(f"{after}{name} is not one assistant message")
+            return ""
+        if not messages[0].content.strip():
+            self.faults.append(f"{name} is empty")
+        return messages[0].content
 
     def differing(self, first: str, second: str) -> None:
         """Fault two completions that are the same."""

@@ -4,13 +4,13 @@ The prompt may be text, messages, or implicit in two conversations that begin al
 whole conversations that contain it (the UltraFeedback shape).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from assay.feedback.formats.pairs import chosen_over_rejected, divide
-from assay.feedback.formats.registry import format_reader
+from assay.feedback.formats.pairs import chosen_over_rejected, decided, divide
+from assay.feedback.formats.registry import format_reader, format_writer
 from assay.feedback.formats.row import Row
-from assay.records.conversation import Message, Prompt
+from assay.records.conversation import Prompt
 from assay.records.judgement import Judgement
 
 FIELDS = frozenset({"prompt", "chosen", "rejected"})
@@ -36,6 +36,14 @@ def read_trl(row: Row, now: datetime) -> Sequence[Judgement]:
     return [chosen_over_rejected(prompt, chosen, rejected, source="trl", now=now)]
 
 
+@format_writer("trl")
+def write_trl(judgements: Iterable[Judgement]) -> Iterable[dict[str, object]]:
+    """One row of messages for each judgement that decides for one of two answers which are not empty."""
+    for prompt, *answers in decided(judgements):
+        chosen, rejected = ([{"role": "assistant", "content": text}] for text in answers)
+        yield {"prompt": [message.model_dump() for message in prompt], "chosen": chosen, "rejected": rejected}
+
+
 def _conversations(row: Row) -> tuple[Prompt, str, str]:
     given = row.prompt() if row.fields.get("prompt") is not None else ()
     is_text = isinstance(row.fields.get("prompt"), str)
@@ -52,7 +60,11 @@ def _conversations(row: Row) -> tuple[Prompt, str, str]:
         row.faults.append("both completions are the same")
     elif not prompt:
         row.faults.append("chosen and rejected share no prefix and there is no prompt")
-    return prompt, _answer(row, "chosen", shared.chosen), _answer(row, "rejected", shared.rejected)
+    if row.faults:
+        return (), "", ""
+    after = "after the shared messages, "
+    chosen_text = row.one_answer("chosen", shared.chosen, after=after)
+    return prompt, chosen_text, row.one_answer("rejected", shared.rejected, after=after)
 
 
 def _contains(prompt: Prompt, given: Prompt, *, is_text: bool) -> bool:
@@ -60,14 +72,3 @@ def _contains(prompt: Prompt, given: Prompt, *, is_text: bool) -> bool:
     if is_text:
         return any(message.role == "user" and message.content.strip() == given[0].content.strip() for message in prompt)
     return prompt[: len(given)] == given
-
-
-def _answer(row: Row, name: str, rest: Sequence[Message]) -> str:
-    if row.faults:
-        return ""
-    if len(rest) != 1 or rest[0].role != "assistant":
-        row.faults.append(f"after the shared messages, {name} is not one assistant message")
-        return ""
-    if not rest[0].content.strip():
-        row.faults.append(f"{name} is empty")
-    return rest[0].content

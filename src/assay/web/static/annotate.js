@@ -167,6 +167,10 @@ function saveAndGoOn(form, submitter) {
     .then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(String(answer.status)))))
     .then((stored) => {
       saving = null;
+      if (stored.question) {
+        show(new DOMParser().parseFromString(stored.question, "text/html")); // personal data: nothing is stored yet
+        return;
+      }
       if (stored.is_gone) window.location.assign(`${here}?said=gone`);
       readOut(find("[role=status]"), stored.notice);
       fetchAhead();

@@ -1,0 +1,133 @@
+"""Lease queries: the statements of `storage.leases`, built once, for to build one takes longer than to run it.
+
+What they take is bound by name: `q` the queue, `who` the annotator, `what` the item, `nth` the round.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+
+from assay.storage.lease_tables import lease_table, tally_table, work_table
+
+_L, _W, _T = lease_table.c, work_table.c, tally_table.c
+_OTHER, _PLACED = lease_table.alias("other").c, work_table.alias("placed").c
+_Q: BindParameter[str] = bindparam("q")
+_WHO: BindParameter[str] = bindparam("who")
+_WHAT: BindParameter[str] = bindparam("what")
+_NTH: BindParameter[int] = bindparam("nth")
+
+_MINE = and_(_L.queue == _Q, _L.annotator == _WHO)
+_THIS = and_(_MINE, _L.item == _WHAT, _L.round == _NTH)
+_MY_OTHERS = and_(_OTHER.queue == _Q, _OTHER.annotator == _WHO)
+_WORK = and_(_W.queue == _Q, _W.item == _WHAT)
+_TALLY = _T.queue == _Q
+_SAME_ITEM = and_(_W.queue == _L.queue, _W.item == _L.item)
+_IS_HELD = _L.state == "held"
+
+WORK = select(work_table).where(_WORK)
+ITEMS = select(_T["items"]).where(_TALLY)
+OPEN_ITEMS = select(_T["items"] - _T.full).where(_TALLY)
+MORE_ITEMS = update(tally_table).where(_TALLY).values(items=_T["items"] + bindparam("by"))
+MORE_FULL = update(tally_table).where(_TALLY).values(full=_T.full + bindparam("by"))
+WANT = update(work_table).where(_WORK).values(wanted=bindparam("more"), is_full=_W.taken >= bindparam("more"))
+
+FIND = select(lease_table).where(_THIS)
+HELD = select(lease_table).where(_MINE, _IS_HELD).order_by(_L.turn)
+LAST_FINISHED = select(lease_table).where(_MINE, ~_IS_HELD).order_by(_L.done.desc()).limit(1)
+ANSWERS = (
+    select(lease_table)
+    .where(_L.queue == _Q, _L.item == _WHAT, _L.state == "answered", _L.round == 0)
+    .order_by(_L.annotator)
+)
+STANDING = (
+    select(_L.state, _W.is_full, func.count())
+    .join(work_table, _SAME_ITEM)
+    .where(_MINE, _L.round == 0, _W.is_check.is_(False))
+    .group_by(_L.state, _W.is_full)
+)
+
+TURNS = select(func.coalesce(func.max(_OTHER.turn), 0)).where(_MY_OTHERS)
+_DONE = select(func.coalesce(func.max(_OTHER.done), 0)).where(_MY_OTHERS)
+_FIRST_HELD = select(func.coalesce(func.min(_OTHER.turn), 0)).where(_MY_OTHERS, _OTHER.state == "held")
+_REPEATED = select(_OTHER.item).where(_MY_OTHERS, _OTHER.round == 1)
+REPEATABLE = (
+    select(_L.item)
+    .join(work_table, _SAME_ITEM)
+    .where(_MINE, _L.round == 0, _L.state == "answered", _W.is_check.is_(False))
+    .where(_L.turn <= TURNS.scalar_subquery() - bindparam("after"), _L.item.not_in(_REPEATED))
+    .order_by(_L.turn)
+    .limit(1)
+)
+
+GIVE = (
+    insert(lease_table)
+    .values(queue=_Q, annotator=_WHO, item=_WHAT, round=_NTH, state="held", until=bindparam("end"))
+    .values(turn=TURNS.scalar_subquery() + 1)
+    .returning(lease_table)
+)
+RENEW = update(lease_table).where(_THIS, _IS_HELD).values(until=bindparam("end"))
+_AS_FOUND = and_(_THIS, _L.state == bindparam("was"), _L.answer.is_not_distinct_from(bindparam("said_before")))
+FINISH = (
+    update(lease_table)
+    .where(_AS_FOUND)
+    .values(state=bindparam("becomes"), until=None, answer=bindparam("said"), done=_DONE.scalar_subquery() + 1)
+)
+_BEFORE_ALL = _FIRST_HELD.scalar_subquery() - 1
+REOPEN = (
+    update(lease_table)
+    .where(_AS_FOUND)
+    .values(state="held", until=bindparam("end"), answer=bindparam("said"), done=None)
+    .values(turn=case((_L.turn < _BEFORE_ALL, _L.turn), else_=_BEFORE_ALL))
+)
+_FREED = _L.item, _L.round, _L.state
+FREE_ENDED = delete(lease_table).where(_L.queue == _Q, _IS_HELD, _L.until <= bindparam("at")).returning(*_FREED)
+FREE_HELD = delete(lease_table).where(_MINE, _IS_HELD).returning(*_FREED)
+FREE_ALL = delete(lease_table).where(_MINE).returning(*_FREED)
+
+_TAKEN = _W.taken + bindparam("by")
+COUNT = (
+    update(work_table)
+    .where(_WORK)
+    .values(taken=_TAKEN, is_full=case((_W.wanted.is_(None), False), else_=_W.wanted <= _TAKEN))
+    .returning(_W.taken, _W.wanted)
+)
+
+# A person goes on behind the item that they were given last: from their own place on the ring they would pass over
+# all that they have met, every time.
+_LAST_PLACE = (
+    select(_PLACED.place)
+    .join(lease_table, and_(_PLACED.queue == _L.queue, _PLACED.item == _L.item))
+    .where(_MINE, _L.round == 0, _PLACED.is_check == bindparam("is_check"))
+    .order_by(_L.turn.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_START = func.coalesce(_LAST_PLACE, bindparam("own_place"))
+
+
+def _open(part: ColumnElement[bool]) -> Select[Any]:
+    met = select(literal(1)).where(_MINE, _L.item == _W.item)
+    return (
+        select(_W.item)
+        .where(_W.queue == _Q, _W.is_check == bindparam("is_check"), _W.is_full.is_(False), ~met.exists(), part)
+        .order_by(_W.place)
+        .limit(1)
+    )
+
+
+OPEN_FROM = _open(_W.place >= _START)
+OPEN_BEFORE = _open(_W.place < _START)
+OPEN_THIS = _open(_W.item == _WHAT)
