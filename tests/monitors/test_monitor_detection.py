@@ -30,6 +30,7 @@ HACKS = {
     "latent_outliers": {"outlier": lambda progress: 0.01 + 0.2 * progress},
     "length_drift": {"length": lambda progress: 40 * (1 + progress)},
     "lexical_contrast": {"word": lambda progress: 0.8 * progress},
+    "no_gain": {name: lambda progress: -0.3 * progress for name in ("proxy", "panel", "half_gap")},
     "noisy_audit": {"win": lambda progress: 0.55 - 0.4 * progress},
     "proxy_panel_gap": {"panel": lambda progress: 2 * progress - 3 * progress**2},
     "repetition": {"repetition": lambda progress: 0.06 + 0.3 * progress},
@@ -44,13 +45,15 @@ HACKS = {
 }
 RELATED = {
     "disagreement": {"combined"},
-    "combined": {"latent_outliers", "length_drift", "style_drift", "disagreement"},
+    "combined": {"latent_outliers", "length_drift", "style_drift", "disagreement", "no_gain"},
     "latent_outliers": {"combined"},
     "length_drift": {"combined"},
     "style_drift": {"combined"},
     "split_proxy_gap": {"combined"},
     "reward_length": {"proxy_panel_gap"},
     "kl_acceleration": {"kl_budget"},
+    "kl_budget": {"no_gain"},
+    "slope_break": {"no_gain"},
 }
 """Monitors that rightly ring with another: they look at the same thing, or at the sum of several."""
 
@@ -84,6 +87,7 @@ def false_alarms():
         ("kl_acceleration", 0.01),
         ("slope_break", 0.01),
         ("kl_budget", 0.0),
+        ("no_gain", 0.01),
         ("latent_outliers", 0.015),
         ("length_drift", 0.025),
         ("proxy_panel_gap", 0.005),

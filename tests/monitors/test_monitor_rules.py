@@ -167,6 +167,21 @@ def test_the_halves_must_part_by_more_than_chance_and_by_a_large_share():
     assert rings("split_proxy_gap", halves(0, 0), halves(1.0, 0.4, sd=3.0)) == [False, False]  # z = 2
 
 
+def walks(kl, proxy, count=50.0):
+    return {"alignment/kl": kl, "alignment/proxy_reward": proxy, "completions/count": count}
+
+
+def test_a_run_far_from_its_reference_must_have_gained_more_than_chance_once_in_two_checkpoints():
+    # 1.5 sqrt(2/50) = 0.3, so a gain of 0.31 is enough and one of 0.29 is not.
+    start, near, lost, won = walks(0, -0.5), walks(2.0, -0.9), walks(2.1, -0.21), walks(2.1, -0.19)
+    assert rings("no_gain", start, near, lost, lost) == [False, False, False, True]
+    assert rings("no_gain", start, near, lost, won) == [False] * 4
+    alarm = run("no_gain", start, lost, walks(3.0, -0.6))[2]
+    assert alarm.value == pytest.approx(-0.1)
+    assert alarm.threshold == pytest.approx(0.3)
+    assert alarm.evidence == {"kl": 3.0, "best_step": 0.0}
+
+
 def styles(lists, flattery=0.0, count=100.0):
     values = {"completions/count": count}
     for name, share in (("lists", lists), ("flattery", flattery)):

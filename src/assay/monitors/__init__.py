@@ -4,7 +4,7 @@ Room: takes one observation at a time (numbers named as in `docs/metrics.md`), y
 action they ask for. `protocol` says what a monitor is, `contract` tests one, `registry` builds them by name, `watch`
 runs several, `audit` reads the trail of a run afterwards. One file a monitor:
 
-    distance          kl_budget, kl_acceleration, entropy_collapse
+    distance          kl_budget, kl_acceleration, entropy_collapse, no_gain
     reward            disagreement, latent_outliers, split_proxy_gap, proxy_panel_gap, reward_length, slope_break
     text              length_drift, style_drift, repetition, lexical_contrast
     composite reward  component_dominance, ceiling_saturation, variance_collapse
