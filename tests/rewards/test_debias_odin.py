@@ -6,7 +6,7 @@ from scipy.optimize import check_grad
 from scipy.special import expit
 
 from assay.records.errors import TrainingError
-from assay.rewards.bradley_terry import Pairs, fit_head
+from assay.rewards.bradley_terry import Pairs, compare, fit_head
 from assay.rewards.debias.odin import Terms, fit_odin, objective
 
 
@@ -15,11 +15,12 @@ def test_the_gradient_equals_finite_differences():
     x, lean = rng.normal(size=(12, 4)) + 1, rng.normal(size=12)
     lean = (lean - lean.mean()) / lean.std()
     pairs = Pairs(np.arange(6), np.arange(6, 12), rng.uniform(0.5, 1, 6), rng.uniform(0.1, 2, 6))
+    centred, compared = x - x.mean(0), compare(x, pairs)
     terms = Terms(correlation=0.7, orthogonality=0.3, ridge=0.1, sum_to_zero=0.05)
     for point in rng.normal(size=(5, 8)):
         error = check_grad(
-            lambda both: objective(both, x, lean, pairs, terms=terms)[0],
-            lambda both: objective(both, x, lean, pairs, terms=terms)[1],
+            lambda both: objective(both, centred, lean, compared, terms=terms)[0],
+            lambda both: objective(both, centred, lean, compared, terms=terms)[1],
             point,
         )
         assert error < 1e-5
@@ -29,7 +30,7 @@ def test_heads_of_zero_have_no_correlation_to_push():
     x = np.random.default_rng(1).normal(size=(8, 3))
     pairs = Pairs(np.arange(4), np.arange(4, 8), np.full(4, 0.5), np.ones(4))
     lean = np.array([1.0, -1.0] * 4)
-    value, gradient = objective(np.zeros(6), x, lean, pairs, terms=Terms(1.0, 1.0, 0.1, 0.0))
+    value, gradient = objective(np.zeros(6), x - x.mean(0), lean, compare(x, pairs), terms=Terms(1.0, 1.0, 0.1, 0.0))
     assert value == pytest.approx(np.log(2) + 2 * 1e-2)  # the two smoothed absolute values at zero
     np.testing.assert_allclose(gradient, 0, atol=1e-12)
 

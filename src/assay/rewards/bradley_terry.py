@@ -38,19 +38,48 @@ class Pairs(NamedTuple):
         return Pairs(self.chosen[rows], self.rejected[rows], self.probability[rows], self.weight[rows], margin)
 
 
+class Compared(NamedTuple):
+    """What the objective reads of pairs, gathered once for all steps of a fit.
+
+    `difference` and `total` [pairs, d] of the two completions' features, `weight` [pairs] with sum 1, `probability` and
+    `margin` as in `Pairs`, and whether any margin is above 0.
+    """
+
+    difference: np.ndarray
+    total: np.ndarray
+    weight: np.ndarray
+    probability: np.ndarray
+    margin: np.ndarray | float
+    has_margin: bool
+
+
+def compare(x: np.ndarray, pairs: Pairs) -> Compared:
+    """Gather features x [completions, d] by pair."""
+    chosen, rejected = x[pairs.chosen], x[pairs.rejected]
+    weight = pairs.weight / pairs.weight.sum()
+    has_margin = bool(np.any(pairs.margin))
+    return Compared(chosen - rejected, chosen + rejected, weight, pairs.probability, pairs.margin, has_margin)
+
+
 def loss_and_gradient(
     theta: np.ndarray, x: np.ndarray, pairs: Pairs, *, ridge: float, sum_to_zero: float
 ) -> tuple[float, np.ndarray]:
     """The objective above and its gradient, for theta [d] and features x [completions, d]."""
-    difference = x[pairs.chosen] - x[pairs.rejected]
-    total = x[pairs.chosen] + x[pairs.rejected]
-    weight = pairs.weight / pairs.weight.sum()
+    return compared_loss(theta, compare(x, pairs), ridge=ridge, sum_to_zero=sum_to_zero)
+
+
+def compared_loss(
+    theta: np.ndarray, compared: Compared, *, ridge: float, sum_to_zero: float
+) -> tuple[float, np.ndarray]:
+    """The objective and its gradient for theta [d] on gathered pairs."""
+    difference, total, weight, p, m, has_margin = compared
     d, s = difference @ theta, total @ theta
-    p, m = pairs.probability, pairs.margin
     nll = weight @ (p * np.logaddexp(0, m - d) + (1 - p) * np.logaddexp(0, m + d))
     value = nll + ridge / 2 * theta @ theta + sum_to_zero * np.mean(s**2)
     plain = expit(d)
-    slope = (plain - p) + p * (expit(d - m) - plain) + (1 - p) * (expit(d + m) - plain)
+    slope = plain - p
+    if has_margin:
+        slope += p * (expit(d - m) - plain) + (1 - p) * (expit(d + m) - plain)
     gradient = difference.T @ (weight * slope) + ridge * theta
     gradient += 2 * sum_to_zero * total.T @ s / len(s)
     return float(value), gradient
@@ -70,8 +99,9 @@ def fit_head(
     Raises TrainingError for no pairs, or values that are not finite.
     """
     check_fit(x, pairs)
+    compared = compare(x, pairs)
     solved = minimize(  # type: ignore[call-overload]  # the stubs do not know jac=True with a pair
-        lambda theta: loss_and_gradient(theta, x, pairs, ridge=ridge, sum_to_zero=sum_to_zero),
+        lambda theta: compared_loss(theta, compared, ridge=ridge, sum_to_zero=sum_to_zero),
         np.zeros(x.shape[1]) if start is None else start,
         jac=True,
         method="L-BFGS-B",

@@ -40,7 +40,9 @@ def steps(rewards, members=None):
 
 def test_cluster_separation_is_the_gap_over_the_spread_within_halves():
     # Halves (0, 2) and (8, 10): gap 8, variances 1 and 1, floor (0.01 * 10)^2.
-    assert cluster_separation(np.array([10.0, 0.0, 8.0, 2.0])) == pytest.approx(8 / np.sqrt(2.01))
+    # Halves (1, 1) and (1, 1): no gap, whatever the floor.
+    steps_of_two = np.array([[10.0, 0.0, 8.0, 2.0], [1.0, 1.0, 1.0, 1.0]])
+    assert cluster_separation(steps_of_two) == pytest.approx([8 / np.sqrt(2.01), 0.0])
 
 
 def test_a_drop_is_measured_from_the_first_positive_health():
@@ -50,7 +52,8 @@ def test_a_drop_is_measured_from_the_first_positive_health():
 
 def test_peers_ring_at_thirty_percent_and_kl_control_waits_for_the_second_step():
     wide, narrow = [0.0, 2.0, 8.0, 10.0], [0.0, 4.0, 6.0, 10.0]
-    assert cluster_separation(np.array(narrow)) < 0.7 * cluster_separation(np.array(wide))
+    at_wide, at_narrow = cluster_separation(np.array([wide, narrow]))
+    assert at_narrow < 0.7 * at_wide
     run = steps([wide, wide, narrow, wide, narrow, narrow])
     assert soup_cluster_separation(run, NOW) == 2
     assert soup_kl_control(run, NOW) == 5

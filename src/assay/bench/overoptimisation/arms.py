@@ -80,10 +80,12 @@ def mbr(seen: Seen, fitted: Fitted, constants: PeerConstants) -> Rewarded:
     return plain._replace(reward=mbr_rewards(plain.reward, seen.candidates.states, constants.mbr_weight))
 
 
+MEAN = _by("mean")
+
 PEERS: Mapping[str, Arm] = MappingProxyType(
     {
         "single": Arm(_alone("single")),
-        "mean": Arm(_by("mean")),
+        "mean": Arm(MEAN),
         "WCO": Arm(_by("wco")),
         "UWO": Arm(_by("uwo")),
         "entropic": Arm(_by("entropic")),
@@ -91,9 +93,9 @@ PEERS: Mapping[str, Arm] = MappingProxyType(
         "LOESS": Arm(_alone("loess")),
         "ODIN": Arm(_alone("odin")),
         "length only": Arm(length_only),
-        "KL budget": Arm(_by("mean"), stop="kl_budget"),
-        "pessimism": Arm(_by("mean"), selection="pessimism"),
+        "KL budget": Arm(MEAN, stop="kl_budget"),
+        "pessimism": Arm(MEAN, selection="pessimism"),
         "MBR-BoN": Arm(mbr),
     }
 )
-"""Every arm but Assay's, and those that need gold."""
+"""Every arm but Assay's, and those that need gold. Arms that differ only in their stop share one reward."""

@@ -61,12 +61,12 @@ def combined_detector(settings: CombinedSettings) -> Detector:
     return detect
 
 
-def cluster_separation(rewards: np.ndarray) -> float:
-    """Separation of the better from the worse half of one step's rewards [s]."""
-    ordered = np.sort(rewards)
-    bad, good = np.split(ordered, [len(ordered) // 2])
-    floor = max(1e-9, (VARIANCE_FLOOR_SHARE * (ordered[-1] - ordered[0])) ** 2)
-    return float((good.mean() - bad.mean()) / np.sqrt(good.var() + bad.var() + floor))
+def cluster_separation(rewards: np.ndarray) -> np.ndarray:
+    """Separation [c] of the better from the worse half of each step's rewards [c, s]."""
+    ordered = np.sort(rewards, axis=1)
+    bad, good = np.split(ordered, [rewards.shape[1] // 2], axis=1)
+    floor = np.maximum(1e-9, (VARIANCE_FLOOR_SHARE * (ordered[:, -1] - ordered[:, 0])) ** 2)
+    return np.asarray((good.mean(1) - bad.mean(1)) / np.sqrt(good.var(1) + bad.var(1) + floor))
 
 
 def drops(health: Sequence[float]) -> list[float]:
@@ -92,7 +92,7 @@ def soup_kl_control(watched: Watched, now: datetime) -> int | None:
 
 
 def _separations(watched: Watched) -> list[float]:
-    return [max(0.0, cluster_separation(rewards)) for rewards in watched.rewards]
+    return np.maximum(cluster_separation(watched.rewards), 0.0).tolist()
 
 
 def _first(fallen: Sequence[float], *, consecutive: int) -> int | None:

@@ -122,9 +122,14 @@ def scorer(reference: np.ndarray, candidates: np.ndarray) -> Callable[[np.ndarra
         weights = theta.astype(np.float32)
         raw = reference @ weights
         shift, scale = raw.mean(0), np.maximum(raw.std(0), 1e-8)
-        return Scored((candidates @ weights - shift) / scale, (raw - shift) / scale)
+        return Scored(_by_member((candidates @ weights - shift) / scale), (raw - shift) / scale)
 
     return score
+
+
+def _by_member(scored: np.ndarray) -> np.ndarray:
+    """The same array [..., k] with each member's rewards in one piece, on which aggregations are ten times as fast."""
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(scored, -1, 0)), 0, -1)
 
 
 def named_heads(

@@ -42,6 +42,13 @@ class _Bench(NamedTuple):
     now: datetime
 
 
+class _Run(NamedTuple):
+    """A reward that is optimised, and the candidates ranked by it."""
+
+    rewarded: Rewarded
+    ranked: paths.Ranked
+
+
 def measure_seed(
     settings: WorldSettings, regime: Regime, constants: Constants, *, seed: int, now: datetime
 ) -> SeedResult:
@@ -50,20 +57,20 @@ def measure_seed(
     seen, truth, honest = draw_bench(settings, regime, rng)
     bench = _Bench(seen, truth, fit(seen, rng), _scores(truth, seen), rng, now)
     detectors = _detectors(constants.model_dump_json())
-    rewards = {name: arm.reward(seen, bench.fitted, constants.peers) for name, arm in PEERS.items()}
-    outcomes = {name: _play(arm, rewards[name], bench.scores, constants.peers) for name, arm in PEERS.items()}
+    runs = _peer_runs(bench, constants.peers)
+    outcomes = {name: _play(arm, runs[name], bench.scores, constants.peers) for name, arm in PEERS.items()}
     outcomes["oracle stop"] = outcomes["mean"].stopped_at_peak()
     outcomes["gold"] = outcome(paths.best_of_n(paths.rank(truth.gold), bench.scores))
     costs = stack.outlier_costs(seen, bench.fitted, constants.stack)
     answers = 0
     for name, parts in stack.VARIANTS.items():
         if parts.stop:
-            rewards[name], asked = _stack(bench, costs, parts, settings, constants)
-            answers = max(answers, asked)
-        outcomes[name] = _stopped(bench, rewards[name if parts.stop else "Assay"], detectors[0] if parts.stop else None)
-    rewards["healthy"] = _healthy(bench, honest, settings)
-    detections = {name: _detect(bench, rewards[name], detectors) for name in WATCHED}
-    tilted = {name: _tilt(bench, rewards[name]) for name in TILTED}
+            rewarded, asked = _stack(bench, costs, parts, settings, constants)
+            runs[name], answers = _run(rewarded), max(answers, asked)
+        outcomes[name] = _stopped(bench, runs[name if parts.stop else "Assay"], detectors[0] if parts.stop else None)
+    runs["healthy"] = _run(_healthy(bench, honest, settings))
+    detections = {name: _detect(bench, runs[name], detectors) for name in WATCHED}
+    tilted = {name: _tilt(bench, runs[name].rewarded) for name in TILTED}
     return SeedResult(seed, outcomes, tilted, detections, answers)
 
 
@@ -96,13 +103,24 @@ def _scores(truth: Truth, seen: Seen) -> np.ndarray:
     return np.concatenate(columns, axis=2, dtype=np.float32)
 
 
-def _play(arm: Arm, rewarded: Rewarded, scores: np.ndarray, constants: PeerConstants) -> Outcome:
+def _run(rewarded: Rewarded) -> _Run:
+    return _Run(rewarded, paths.rank(rewarded.reward))
+
+
+def _peer_runs(bench: _Bench, constants: PeerConstants) -> dict[str, _Run]:
+    """The run of each peer, made once for all peers that share its reward."""
+    ways = {arm.reward for arm in PEERS.values()}
+    made = {way: _run(way(bench.seen, bench.fitted, constants)) for way in ways}
+    return {name: made[arm.reward] for name, arm in PEERS.items()}
+
+
+def _play(arm: Arm, run: _Run, scores: np.ndarray, constants: PeerConstants) -> Outcome:
     """A peer's outcome at its own stop."""
     if arm.selection == "pessimism":
         strengths = constants.pessimism_b * 4.0 ** np.arange(PESSIMISM_STEPS, -1, -1)
-        weights = np.stack([pessimism_weights(rewarded.reward, b) for b in strengths])
+        weights = np.stack([pessimism_weights(run.rewarded.reward, b) for b in strengths])
         return weighted_outcome(paths.weighted(weights, scores), scores)
-    path = paths.best_of_n(paths.rank(rewarded.reward), scores)
+    path = paths.best_of_n(run.ranked, scores)
     if arm.stop == "kl_budget":
         return outcome(path, stop=int(np.flatnonzero(path.kl <= constants.kl_budget_nats)[-1]))
     return outcome(path)
@@ -123,20 +141,19 @@ def _stack(
     return stack.penalised(cleaned, costs, parts), len(answers)
 
 
-def _observed(bench: _Bench, run: Rewarded, ranked: paths.Ranked, kl: np.ndarray) -> Watched:
+def _observed(bench: _Bench, run: _Run, kl: np.ndarray) -> Watched:
     """The run at the checkpoints of `n_grid` but the first, which is the reference itself."""
-    grid = paths.n_grid(ranked.order.shape[1])[1:]
-    drawn = paths.sample_best_of_n(ranked, grid, per_prompt=PER_PROMPT, rng=bench.rng)
+    grid = paths.n_grid(run.ranked.order.shape[1])[1:]
+    drawn = paths.sample_best_of_n(run.ranked, grid, per_prompt=PER_PROMPT, rng=bench.rng)
     cut = bench.fitted.outlier_cut
-    material = Material(*run, bench.fitted.distance > cut, bench.fitted.reference_distance > cut)
+    material = Material(*run.rewarded, bench.fitted.distance > cut, bench.fitted.reference_distance > cut)
     return watch(bench.seen, material, drawn, kl[grid - 1])
 
 
-def _stopped(bench: _Bench, run: Rewarded, detector: Detector | None) -> Outcome:
+def _stopped(bench: _Bench, run: _Run, detector: Detector | None) -> Outcome:
     """Best-of-n, ended by the run's own alarm at the checkpoint before it."""
-    ranked = paths.rank(run.reward)
-    path = paths.best_of_n(ranked, bench.scores)
-    alarm = None if detector is None else detector(_observed(bench, run, ranked, path.kl), bench.now)
+    path = paths.best_of_n(run.ranked, bench.scores)
+    alarm = None if detector is None else detector(_observed(bench, run, path.kl), bench.now)
     return outcome(path, stop=None if alarm is None else int(paths.n_grid(len(path.kl))[alarm]) - 1)
 
 
@@ -150,16 +167,15 @@ def _healthy(bench: _Bench, gold: np.ndarray, settings: WorldSettings) -> Reward
     return aggregated(scorer(features, view.apply(seen.candidates.states))(heads), "mean")
 
 
-def _detect(bench: _Bench, run: Rewarded, detectors: Sequence[Detector]) -> Detection:
+def _detect(bench: _Bench, run: _Run, detectors: Sequence[Detector]) -> Detection:
     """Detectors on the checkpoints of the run's best-of-n path."""
-    ranked = paths.rank(run.reward)
-    path = paths.best_of_n(ranked, bench.truth.gold[..., None])
-    watched = _observed(bench, run, ranked, path.kl)
+    path = paths.best_of_n(run.ranked, bench.truth.gold[..., None])
+    watched = _observed(bench, run, path.kl)
     alarms = [detect(watched, bench.now) for detect in detectors]
     gold = path.means[paths.n_grid(len(path.kl))[1:] - 1, 0]
     return Detection(onset(gold), tuple(-1 if a is None else a for a in alarms), tuple(gold.tolist()))
 
 
-def _tilt(bench: _Bench, run: Rewarded) -> Outcome:
-    path = paths.tilt(run.reward / (run.reference_reward.std() or 1.0), bench.scores)
+def _tilt(bench: _Bench, rewarded: Rewarded) -> Outcome:
+    path = paths.tilt(rewarded.reward / (rewarded.reference_reward.std() or 1.0), bench.scores)
     return weighted_outcome(path, bench.scores)

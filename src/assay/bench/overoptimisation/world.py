@@ -158,9 +158,7 @@ def _words(settings: WorldSettings, quality: np.ndarray, rng: np.random.Generato
     leaning[1 : 1 + settings.good_words] = LEANING
     chance = rng.standard_normal((count, settings.words), dtype=np.float32)
     mixed = leaning * quality[:, None].astype(np.float32) + np.sqrt(1 - leaning**2) * chance
-    cut = np.quantile(mixed[: min(count, 4096)], 1 - rates, axis=0)[
-        np.arange(settings.words), np.arange(settings.words)
-    ]
+    cut = [np.quantile(word, 1 - rate) for word, rate in zip(mixed[:4096].T, rates, strict=True)]
     return np.asarray(mixed > cut)
 
 

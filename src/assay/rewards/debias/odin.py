@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-from assay.rewards.bradley_terry import MAX_STEPS, Pairs, check_fit, fit_head, loss_and_gradient
+from assay.rewards.bradley_terry import MAX_STEPS, Compared, Pairs, check_fit, compare, compared_loss, fit_head
 
 SMOOTH = 1e-4
 
@@ -51,8 +51,9 @@ def fit_odin(
     lean = lean / (lean.std() or 1.0)
     by_length = np.linalg.lstsq(centred, lean, rcond=1e-6)[0]
     plain = fit_head(x, pairs, ridge=ridge, sum_to_zero=sum_to_zero)
+    compared = compare(x, pairs)
     solved = minimize(  # type: ignore[call-overload]  # the stubs do not know jac=True with a pair
-        lambda both: objective(both, x, lean, pairs, terms=terms),
+        lambda both: objective(both, centred, lean, compared, terms=terms),
         np.concatenate([plain, by_length]),
         jac=True,
         method="L-BFGS-B",
@@ -62,12 +63,15 @@ def fit_odin(
 
 
 def objective(
-    both: np.ndarray, x: np.ndarray, lean: np.ndarray, pairs: Pairs, *, terms: Terms
+    both: np.ndarray, centred: np.ndarray, lean: np.ndarray, compared: Compared, *, terms: Terms
 ) -> tuple[float, np.ndarray]:
-    """The objective and its gradient for both = [theta_Q, theta_L] [2 d]; `lean` is length with mean 0 and s.d. 1."""
+    """The objective and its gradient for both = [theta_Q, theta_L] [2 d].
+
+    `centred` [n, d] are the features less their mean, `lean` [n] is length with mean 0 and s.d. 1, and `compared` are
+    the pairs of the features as they are.
+    """
     quality, by_length = np.split(both, 2)
-    value, shared = loss_and_gradient(quality + by_length, x, pairs, ridge=0.0, sum_to_zero=terms.sum_to_zero)
-    centred = x - x.mean(0)
+    value, shared = compared_loss(quality + by_length, compared, ridge=0.0, sum_to_zero=terms.sum_to_zero)
     q_corr, q_gradient = _correlation(quality, centred, lean)
     l_corr, l_gradient = _correlation(by_length, centred, lean)
     dot = quality @ by_length
