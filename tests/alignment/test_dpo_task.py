@@ -1,19 +1,23 @@
 """The DPO task: every loss through the one trainer, what the aggregation adds, hybrid runs, exact resume."""
 
+import shutil
+from functools import partial
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 
 from assay.alignment import dpo as dpo_module
+from assay.alignment import reference
 from assay.alignment.acting import HasKlCoef
 from assay.alignment.dpo import DpoTask, dpo_step
 from assay.alignment.losses import REFERENCE_FREE, LossType, dpo_loss
 from assay.alignment.settings import DpoSettings
-from assay.alignment.trainer import train
+from assay.alignment.trainer import train, whole
 from assay.lm import LoraSettings, add_lora, encode_pair, load
 from assay.lm.adapters import policy_parameters
-from assay.lm.logprobs import pad, sequence_logprobs
+from assay.lm.logprobs import sequence_logprobs
 from assay.records.conversation import user_prompt
 from assay.records.errors import TrainingError
 from assay.records.judgement import Demonstration
@@ -52,7 +56,7 @@ def settings(**changes):
 
 @pytest.fixture
 def task(tiny_model_dir, now):
-    def make(count=6, rows=None, **changes):
+    def make(count=6, rows=None, lower=None, **changes):
         lm = load(str(tiny_model_dir))
         chosen = settings(**changes)
         add_lora(lm, chosen.lora, seed=0)
@@ -61,7 +65,7 @@ def task(tiny_model_dir, now):
                 parameter.add_(0.02)
         rows = [preference(i, now) for i in range(count)] if rows is None else rows
         demos = demonstrations(now) if chosen.demonstrations_share else ()
-        return lm, DpoTask(lm, rows, chosen, seed=4, ref_adapter=None, demonstrations=demos)
+        return lm, DpoTask(lm, rows, chosen, seed=4, ref_adapter=None, demonstrations=demos, lower=lower)
 
     return make
 
@@ -78,7 +82,7 @@ def test_the_defaults_are_plain_dpo_bit_for_bit(task):
     found = gradients(lm)
     rows = made._batches[1]
     encoded = [made._chosen[i] for i in rows] + [made._rejected[i] for i in rows]
-    chosen, rejected = sequence_logprobs(lm, pad(encoded, lm.pad_id)).split(2)
+    chosen, rejected = sequence_logprobs(lm, encoded).split(2)
     label = torch.tensor([0.7 + i / 50 for i in rows])
     plain = dpo_loss(chosen, rejected, *made._ref[:, rows], beta=0.1, probability=label).loss.mean()
     plain.backward()
@@ -94,6 +98,47 @@ def test_a_step_on_given_pairs_is_the_same_loss(task, now):
     assert torch.equal(dpo_step(lm, encoded, made._ref[:, rows], beta=0.1).value, made.loss(0).value)
 
 
+@pytest.mark.parametrize("name", ["sigmoid", "kto", "rpo"])
+def test_a_step_in_parts_is_the_step_in_one(task, monkeypatch, name):
+    changes = {"loss_type": name, "per_device_train_batch_size": 6, "use_weights": True, "demonstrations_share": 0.4}
+    lm, made = task(**changes)
+    together = made.loss(0)
+    together.value.backward()
+    expected = gradients(lm)
+    monkeypatch.setattr(dpo_module, "PART_TOKENS", 100)
+    parts = list(made.parts(0))
+    assert len(parts) > 4
+    for part in parts:
+        part.value.backward()
+    for name, gradient in gradients(lm).items():
+        torch.testing.assert_close(gradient, expected[name], atol=1e-6, rtol=1e-4)
+    summed = whole(part._replace(value=part.value.detach()) for part in parts)
+    assert float(summed.value) == pytest.approx(together.value.item(), rel=1e-5)
+    assert summed.metrics == pytest.approx(together.metrics, rel=1e-4)
+
+
+def test_the_reference_s_numbers_are_kept_by_content(task, tmp_path, now, monkeypatch):
+    lm = load(task()[0].source)
+    rows = [preference(i, now) for i in range(4)]
+    add_lora(lm, LoraSettings(r=4), seed=0)
+    make = partial(DpoTask, lm, settings=settings(), seed=4, cache=tmp_path)
+    first = make(rows, ref_adapter=None)
+    (kept,) = tmp_path.iterdir()
+    scored = []
+    monkeypatch.setattr(reference, "completion_logprobs", lambda *_, **__: scored.append(1) or [np.zeros(1)] * 8)
+    assert torch.equal(make(rows, ref_adapter=None)._ref, first._ref)
+    assert not scored
+    other = [rows[0].model_copy(update={"chosen": "Another."}), *rows[1:]]
+    assert torch.equal(make(other, ref_adapter=None)._ref, torch.zeros(2, 4))
+    make(rows, ref_adapter="default")
+    with torch.no_grad():
+        next(iter(policy_parameters(lm).values())).add_(0.1)
+    make(rows, ref_adapter="default")
+    assert len(scored) == 3
+    assert len(list(tmp_path.iterdir())) == 4
+    assert kept.suffix == ".safetensors"
+
+
 @pytest.mark.parametrize("name", ["sigmoid", "kto", "simpo"])
 def test_a_hybrid_run_resumes_exactly(task, tmp_path, name):
     def run(directory, resume=False, killed_at=None):
@@ -103,13 +148,45 @@ def test_a_hybrid_run_resumes_exactly(task, tmp_path, name):
         result = train(lm, made, chosen, directory=directory, fingerprint="f", resume=resume)
         return result.log, policy_parameters(lm)
 
-    log, whole = run(tmp_path / "whole")
+    log, uncut = run(tmp_path / "whole")
     run(tmp_path / "cut", killed_at=2)
     resumed_log, resumed = run(tmp_path / "cut", resume=True)
     assert resumed_log == log
     assert len(log) == 3
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert all(torch.equal(uncut[name], resumed[name]) for name in uncut)
     assert all(entry["grad_norm"] > 0 for entry in log)
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_run_on_kept_lower_states_resumes_exactly_whether_or_not_they_are_still_there(task, tmp_path, is_lost):
+    changes = {"lora": LoraSettings(r=4, top_layers=1), "num_train_epochs": 2}
+
+    def run(directory, resume=False, killed_at=None):
+        lm, made = task(lower=directory / "lower", **changes)
+        made.steps = made.steps if killed_at is None else killed_at
+        chosen = settings(**changes, warmup_ratio=0.0, lr_scheduler_type="constant")
+        result = train(lm, made, chosen, directory=directory, fingerprint="f", resume=resume)
+        return result.log, policy_parameters(lm)
+
+    log, uncut = run(tmp_path / "whole")
+    run(tmp_path / "cut", killed_at=4)
+    if is_lost:
+        shutil.rmtree(tmp_path / "cut" / "lower")
+    resumed_log, resumed = run(tmp_path / "cut", resume=True)
+    assert resumed_log == log
+    assert len(log) == 6
+    assert all(torch.equal(uncut[name], resumed[name]) for name in uncut)
+
+
+def test_kept_lower_states_change_no_loss(task, tmp_path):
+    top = LoraSettings(r=4, top_layers=2)
+    (_, plain), (lm, kept) = task(lora=top), task(lora=top, lower=tmp_path)
+    handle = lm.body.layers[0].register_forward_hook(lambda *_: pytest.fail("a lower layer ran"))
+    losses = [made.loss(1).value.item() for made in (plain, kept)]
+    handle.remove()
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert list(tmp_path.iterdir())
+    assert task(lower=tmp_path / "none")[1]._body is None  # adapters in all layers leave none below them
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -124,10 +201,10 @@ def test_steps_on_the_same_pair_raise_the_margin_of_its_log_probabilities(task, 
 
 
 def test_a_loss_without_a_reference_scores_none_and_has_no_coefficient_to_raise(task, monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise AssertionError("the reference was scored")
 
-    monkeypatch.setattr(dpo_module, "completion_logprobs", refuse)
+    monkeypatch.setattr(dpo_module, "reference_sums", refuse)
     for name in REFERENCE_FREE:
         _, made = task(loss_type=name)
         assert not isinstance(made, HasKlCoef)
@@ -192,8 +269,8 @@ def test_demonstrations_come_in_the_declared_share_and_weight(task, now):
     _, plain = task(count=6)
     assert [len(batch) for batch in made._demonstrations] == [2, 2, 2]
     step = made.loss(1)
-    rows = pad(made._demonstrations[1], lm.pad_id)
-    nll = -sequence_logprobs(lm, rows).sum().item() / len(rows.targets)
+    pairs = made._demonstrations[1]
+    nll = -sequence_logprobs(lm, pairs).sum().item() / sum(len(pair.completion) for pair in pairs)
     assert step.metrics["demonstrations/nll"] == pytest.approx(nll, rel=1e-5)
     assert step.metrics["demonstrations/count"] == 2
     assert step.value.item() == pytest.approx(plain.loss(1).value.item() + 0.3 * nll, rel=1e-5)
@@ -226,9 +303,9 @@ def test_the_baseline_of_kto_pairs_each_prompt_with_an_answer_to_another(task):
         assert stranger.completion not in own
     rows = made._batches[0]
     with torch.no_grad():
-        policy = sequence_logprobs(lm, pad([made._strangers[i] for i in rows], lm.pad_id))
+        policy = sequence_logprobs(lm, [made._strangers[i] for i in rows])
         with lm.model.disable_adapter():
-            reference = sequence_logprobs(lm, pad([made._strangers[i] for i in rows], lm.pad_id))
+            reference = sequence_logprobs(lm, [made._strangers[i] for i in rows])
     expected = max(0.0, (policy - reference).mean().item())
     assert made.loss(0).metrics["kl"] == pytest.approx(expected, abs=1e-4)
 

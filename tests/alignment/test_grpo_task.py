@@ -84,12 +84,12 @@ def test_the_first_step_has_the_policy_gradient_of_the_advantages(made, loss_typ
     whole.lm.model.zero_grad()
     # Minus the weighted sum of advantage times log-probability, written out anew.
     from assay.lm.chat import EncodedPair, encode_prompt
-    from assay.lm.logprobs import pad, token_logprobs
+    from assay.lm.logprobs import token_logprobs
 
     drawn = whole.task._round
     total, tokens = 0.0, sum(map(len, drawn.samples.token_ids))
     for i, ids in enumerate(drawn.samples.token_ids):
-        rows = pad([EncodedPair(encode_prompt(whole.lm, PROMPTS[drawn.samples.prompt_index[i]]), ids)], 2)
+        pair = EncodedPair(encode_prompt(whole.lm, PROMPTS[drawn.samples.prompt_index[i]]), ids)
         weight = {
             "grpo": 1 / (6 * len(ids)),
             "dapo": 1 / tokens,
@@ -97,7 +97,7 @@ def test_the_first_step_has_the_policy_gradient_of_the_advantages(made, loss_typ
             "rloo": 1 / 6,
             "reinforce": 1 / tokens,
         }[loss_type]
-        total = total - weight * (torch.tensor(drawn.advantages[i]) * token_logprobs(whole.lm, rows)).sum()
+        total = total - weight * (torch.tensor(drawn.advantages[i]) * token_logprobs(whole.lm, [pair])).sum()
     total.backward()
     assert sum(p.abs().sum() for p in found.values()) > 0
     for name, p in policy_parameters(whole.lm).items():

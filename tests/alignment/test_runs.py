@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from alignment_cases import preference
+from alignment_cases import NOW, preference
 
 from assay.alignment import (
     DpoSettings,
@@ -17,6 +17,7 @@ from assay.alignment import (
     run_sft,
 )
 from assay.alignment.measuring import spread_within
+from assay.alignment.online_dpo import OnlineDpoTask
 from assay.alignment.sampling import PolicySampler
 from assay.lm import LoraSettings, Sampling, add_lora, completion_logprobs, load
 from assay.lm.adapters import policy_parameters
@@ -26,6 +27,7 @@ from assay.monitors.protocol import Finding
 from assay.records.conversation import user_prompt
 from assay.records.errors import TrainingError
 from assay.records.judgement import Demonstration
+from assay.storage import ArtifactStore
 
 PROMPTS = [user_prompt(text) for text in ("Why is the sky blue?", "How do I sleep better?", "Capital of France?")]
 ONLINE = OnlineDpoSettings(
@@ -62,8 +64,16 @@ def watched(rewards, bank=None):
     return Watched(PROMPTS, rewards, (), bank)
 
 
-def test_an_unwatched_run_takes_all_steps_and_measures_each_round(tiny_model_dir, rewards, context):
-    policy = run_online_dpo(load(str(tiny_model_dir)), ONLINE, context("free"), watched(rewards), start=None)
+@pytest.fixture(scope="module")
+def free(tiny_model_dir, rewards, tmp_path_factory):
+    """A run that nothing stopped or interrupted: the model as it left it, and its policy."""
+    place = tmp_path_factory.mktemp("free")
+    lm, context = load(str(tiny_model_dir)), RunContext("free", ArtifactStore(place), place, seed=5, now=lambda: NOW)
+    return lm, run_online_dpo(lm, ONLINE, context, watched(rewards), start=None)
+
+
+def test_an_unwatched_run_takes_all_steps_and_measures_each_round(free):
+    _, policy = free
     assert [c.step for c in policy.checkpoints] == [0, 2, 4, 6]
     assert policy.step == 6
     assert policy.stop_reason == "all steps taken"
@@ -93,13 +103,9 @@ def test_an_alarm_that_asks_a_person_is_kept_and_the_run_goes_on(tiny_model_dir,
 
 @pytest.mark.parametrize("killed_after", [1, 2, 3, 5])
 def test_an_online_run_killed_and_resumed_equals_one_that_was_not(
-    tiny_model_dir, rewards, context, monkeypatch, killed_after
+    tiny_model_dir, rewards, free, context, monkeypatch, killed_after
 ):
-    whole_lm = load(str(tiny_model_dir))
-    whole = run_online_dpo(whole_lm, ONLINE, context("same"), watched(rewards), start=None)
-
-    from assay.alignment.online_dpo import OnlineDpoTask
-
+    whole_lm, whole = free
     real = OnlineDpoTask.loss
 
     def killed(self, step):

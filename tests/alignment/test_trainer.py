@@ -1,14 +1,13 @@
 """Trainer: steps, exact resume, refusal of numbers that are not finite, a full disk."""
 
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 
 import pytest
 import torch
+from alignment_cases import NOW
 
 from assay.alignment.settings import SftSettings, TrainerSettings
 from assay.alignment.sft import SftTask, epoch_batches
@@ -63,39 +62,43 @@ class Interrupted:
         self._task.restore(state)
 
 
-@pytest.mark.parametrize("killed_at", [1, 4, 5, 8])
-def test_a_run_killed_at_any_step_and_resumed_equals_one_that_was_not(tiny_model_dir, now, tmp_path, killed_at):
-    lm, task = start(tiny_model_dir, now)
-    whole = train(lm, task, SETTINGS, directory=tmp_path / "whole", fingerprint="f")
-    expected = weights(lm)
+@pytest.fixture(scope="module")
+def whole(tiny_model_dir, tmp_path_factory):
+    """The log and the weights of a run that nothing interrupted, and its directory; nothing changes them."""
+    directory = tmp_path_factory.mktemp("whole")
+    lm, task = start(tiny_model_dir, NOW)
+    log = train(lm, task, SETTINGS, directory=directory, fingerprint="f").log
+    return log, weights(lm), directory
 
+
+@pytest.mark.parametrize("killed_at", [1, 4, 5, 8])
+def test_a_run_killed_at_any_step_and_resumed_equals_one_that_was_not(whole, tiny_model_dir, now, tmp_path, killed_at):
+    log, expected, _ = whole
     lm, task = start(tiny_model_dir, now)
     with pytest.raises(KeyboardInterrupt):
         train(lm, Interrupted(task, killed_at), SETTINGS, directory=tmp_path / "cut", fingerprint="f")
     lm, task = start(tiny_model_dir, now)
     resumed = train(lm, task, SETTINGS, directory=tmp_path / "cut", fingerprint="f", resume=True)
     assert_same(weights(lm), expected)
-    assert resumed.log == whole.log
+    assert resumed.log == log
 
 
-def test_training_lowers_the_loss(tiny_model_dir, now, tmp_path):
-    lm, task = start(tiny_model_dir, now)
-    log = train(lm, task, SETTINGS, directory=tmp_path, fingerprint="f").log
+def test_training_lowers_the_loss(whole):
+    log, _, _ = whole
     assert log[-1]["loss"] < log[0]["loss"] - 0.5
 
 
-def test_only_the_last_checkpoint_is_kept_and_holds_no_pickle(tiny_model_dir, now, tmp_path):
-    lm, task = start(tiny_model_dir, now)
-    train(lm, task, SETTINGS, directory=tmp_path, fingerprint="f")
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-8"]
-    names = sorted(path.name for path in (tmp_path / "checkpoint-8").iterdir())
+def test_only_the_last_checkpoint_is_kept_and_holds_no_pickle(whole):
+    _, _, directory = whole
+    assert [path.name for path in directory.iterdir()] == ["checkpoint-8"]
+    names = sorted(path.name for path in (directory / "checkpoint-8").iterdir())
     assert names == [
         "adapter_config.json",
         "adapter_model.safetensors",
         "optimizer.safetensors",
         "trainer_state.json",
     ]
-    assert json.loads((tmp_path / "checkpoint-8" / "trainer_state.json").read_text())["global_step"] == 8
+    assert json.loads((directory / "checkpoint-8" / "trainer_state.json").read_text())["global_step"] == 8
 
 
 def test_a_checkpoint_of_another_run_is_refused(tiny_model_dir, now, tmp_path):
@@ -149,28 +152,27 @@ def test_a_disk_that_refuses_leaves_the_checkpoint_before_whole(tiny_model_dir, 
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-2"]
 
 
+def train_and_say(directory, source, steps):
+    """Train in this process and send each step that was taken."""
+    lm, task = start(source, NOW)
+    train(lm, task, SETTINGS, directory=directory, fingerprint="f", progress=lambda step, _: steps.send(step))
+
+
 def test_a_run_killed_by_the_system_leaves_only_whole_checkpoints(tiny_model_dir, tmp_path):
-    script = textwrap.dedent(
-        f"""
-        import sys; sys.path.insert(0, "tests/alignment")
-        from datetime import datetime, UTC
-        from pathlib import Path
-        from test_trainer import start, SETTINGS
-        from assay.alignment.trainer import train
-        lm, task = start({str(tiny_model_dir)!r}, datetime(2026, 1, 1, tzinfo=UTC))
-        say = lambda step, entry: print(step, flush=True)
-        train(lm, task, SETTINGS, directory=Path({str(tmp_path)!r}), fingerprint="f", progress=say)
-        """
-    )
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    while process.stdout.readline().strip() != "5":
-        assert process.poll() is None
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    whole = [path for path in tmp_path.iterdir() if path.name.startswith("checkpoint-")]
-    assert whole
-    for path in whole:
+    context = multiprocessing.get_context("fork")
+    steps, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=train_and_say, args=(tmp_path, tiny_model_dir, theirs))
+    process.start()
+    theirs.close()
+    while steps.recv() != 5:
+        pass
+    process.kill()
+    process.join()
+    steps.close()
+    assert process.exitcode == -signal.SIGKILL
+    checkpoints = [path for path in tmp_path.iterdir() if path.name.startswith("checkpoint-")]
+    assert checkpoints
+    for path in checkpoints:
         assert json.loads((path / "trainer_state.json").read_text())["global_step"] == int(path.name.split("-")[1])
         assert (path / "optimizer.safetensors").exists()
 

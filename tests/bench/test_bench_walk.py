@@ -73,6 +73,7 @@ def test_a_quick_walk_on_the_tiny_model_is_measured_and_written(tiny_model_dir, 
     assert "no claim" in result.output
 
 
-def test_a_walk_that_fails_is_told_with_its_last_words(tmp_path):
-    with pytest.raises(StorageError, match="nothing-here"):
-        bench_walk(tmp_path / "run", is_quick=True, model=str(tmp_path / "nothing-here"))
+def test_a_walk_that_fails_is_told_with_its_last_words(tmp_path, monkeypatch):
+    monkeypatch.setattr("assay.bench.walk.QUICK", ("no-such-setting",))
+    with pytest.raises(StorageError, match="got 'no-such-setting'"):
+        bench_walk(tmp_path / "run", is_quick=True)

@@ -100,15 +100,15 @@ def ours(trl_trainer, tiny_model_dir):
     """Policy and reference sums [2, pairs] of our scoring, on the token ids that TRL made of the pairs."""
     from assay.lm import load
     from assay.lm.chat import EncodedPair
-    from assay.lm.logprobs import pad, sequence_logprobs
+    from assay.lm.logprobs import sequence_logprobs
 
     rows = [trl_trainer.train_dataset[i] for i in range(len(PAIRS))]
     pairs = [EncodedPair(row["prompt_ids"], row[side]) for side in ("chosen_ids", "rejected_ids") for row in rows]
     lm = load(str(tiny_model_dir), dtype=torch.float32)
     with torch.no_grad():
-        reference = sequence_logprobs(lm, pad(pairs, lm.pad_id))
+        reference = sequence_logprobs(lm, pairs)
         shake(lm.model)
-        policy = sequence_logprobs(lm, pad(pairs, lm.pad_id))
+        policy = sequence_logprobs(lm, pairs)
     return policy.reshape(2, -1), reference.reshape(2, -1)
 
 

@@ -3,7 +3,8 @@
 The reference's log-probabilities are computed once, before the first step, and only for losses that look at them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,12 +12,16 @@ import torch
 
 from assay.alignment.kl_coef import KlCoef
 from assay.alignment.losses import Knobs, Pairs, chosen_nll, preference_loss
+from assay.alignment.reference import reference_sums
 from assay.alignment.settings import DpoSettings
 from assay.alignment.sft import epoch_batches
-from assay.alignment.trainer import StepLoss
-from assay.lm import LanguageModel, completion_logprobs, encode_pair, using_adapter
+from assay.alignment.trainer import PART_TOKENS, StepLoss, whole
+from assay.lm import LanguageModel, encode_pair
+from assay.lm.adapters import lowest_adapted_layer
+from assay.lm.batching import by_tokens
 from assay.lm.chat import EncodedPair
-from assay.lm.logprobs import pad, sequence_logprobs
+from assay.lm.logprobs import Body, sequence_logprobs
+from assay.lm.lower import LowerStates, can_split
 from assay.records.errors import TrainingError, explain
 from assay.records.judgement import Demonstration
 from assay.records.preference import Preference
@@ -25,7 +30,9 @@ from assay.records.preference import Preference
 class DpoTask:
     """One step is one batch of preferences, with its share of demonstrations.
 
-    `kl_coef` is the beta that monitors may raise; a loss without a reference has none.
+    `kl_coef` is the beta that monitors may raise; a loss without a reference has none. `cache` is a directory for the
+    reference's log-probabilities, which other runs on the same pairs then need not compute; `lower` is one for the
+    states below the adapters (`lm.lower`).
     """
 
     kl_coef: KlCoef
@@ -39,6 +46,8 @@ class DpoTask:
         seed: int,
         ref_adapter: str | None,
         demonstrations: Sequence[Demonstration] = (),
+        cache: Path | None = None,
+        lower: Path | None = None,
     ) -> None:
         if not preferences:
             do = "collect judgements that prefer one completion over another"
@@ -59,36 +68,62 @@ class DpoTask:
         used = sorted({i for batch in self._batches for i in batch})
         columns = [self._chosen, self._rejected, *([self._strangers] if self._strangers else [])]
         self._ref = torch.zeros((len(columns), len(preferences)))
+        self._body = _lower_states(lm, [column[i] for i in used for column in columns], lower)
         if settings.has_reference:
-            self._ref[:, used] = _reference_sums(lm, columns, used, ref_adapter)
+            wanted = [column[i] for column in columns for i in used]
+            self._ref[:, used] = reference_sums(lm, wanted, ref_adapter, cache=cache, body=self._body).reshape(
+                len(columns), -1
+            )
 
     def loss(self, step: int) -> StepLoss:
         """Mean loss of the step's preferences, plus the declared weights of the SFT term and the demonstrations."""
+        return whole(self.parts(step))
+
+    def parts(self, step: int) -> Iterator[StepLoss]:
+        """The same in parts that add up, each of at most `PART_TOKENS` packed tokens; longer rows are parts alone."""
         rows = self._batches[step]
-        demonstrations = self._demonstrations[step] if self._demonstrations else []
+        baseline = self._stranger_log_ratio(rows) if self._strangers else None
+        once = {"beta": self._beta.value}
+        if baseline is not None:
+            once["kl"] = max(0.0, float(baseline))
+        chosen, rejected = self._chosen, self._rejected
+        tokens = [chosen[i].length + len(rejected[i].completion) for i in rows]
+        for part in by_tokens(tokens, max_tokens=PART_TOKENS):
+            found = self._preference_part(rows, [rows[k] for k in part], baseline)
+            yield found._replace(metrics=found.metrics | once)
+            once = {}
+        if self._demonstrations:
+            yield from self._demonstration_parts(self._demonstrations[step])
+
+    def _preference_part(self, step: Sequence[int], rows: Sequence[int], baseline: torch.Tensor | None) -> StepLoss:
+        """What some of the step's preferences add to its mean loss and to its metrics."""
         encoded = [self._chosen[i] for i in rows] + [self._rejected[i] for i in rows]
-        sums = sequence_logprobs(self._lm, pad(encoded + demonstrations, self._lm.pad_id))
-        pairs = _pairs(encoded, sums[: len(encoded)], self._ref[:2, rows], self._labels.probability[rows])
-        margin, weight = self._labels.margin, self._labels.weight[rows]
-        pairs = pairs._replace(
-            margin=None if margin is None else margin[rows],
-            kl_baseline=self._stranger_log_ratio(rows) if self._strangers else None,
+        pairs = _pairs(
+            encoded,
+            sequence_logprobs(self._lm, encoded, body=self._body),
+            self._ref[:2, rows],
+            self._labels.probability[rows],
         )
-        settings, beta = self._settings, self._beta.value
-        terms = preference_loss(settings.loss_type, pairs, settings.knobs(beta))
-        value = (weight * terms.loss).mean()
-        metrics = {**_metrics(pairs, terms.chosen_reward, terms.rejected_reward), "beta": beta}
-        if settings.weight_of_sft and float(weight.sum()) > 0:
-            nll = chosen_nll(pairs, weight)
+        margin, weight = self._labels.margin, self._labels.weight[rows]
+        pairs = pairs._replace(margin=None if margin is None else margin[rows], kl_baseline=baseline)
+        settings = self._settings
+        terms = preference_loss(settings.loss_type, pairs, settings.knobs(self._beta.value))
+        value = (weight * terms.loss).sum() / len(step)
+        metrics = _metrics(pairs, terms.chosen_reward, terms.rejected_reward, of=len(step))
+        tokens = sum(float(self._labels.weight[i]) * len(self._chosen[i].completion) for i in step)
+        if settings.weight_of_sft and tokens:
+            nll = chosen_nll(pairs, weight, tokens=tokens)
             value = value + settings.weight_of_sft * nll
             metrics["nll_loss"] = float(nll.detach())
-        if demonstrations:
-            nll = -sums[len(encoded) :].sum() / sum(len(pair.completion) for pair in demonstrations)
-            value = value + settings.demonstrations_weight * nll
-            metrics |= {"demonstrations/nll": float(nll.detach()), "demonstrations/count": float(len(demonstrations))}
-        if pairs.kl_baseline is not None:
-            metrics["kl"] = max(0.0, float(pairs.kl_baseline))
         return StepLoss(value, metrics)
+
+    def _demonstration_parts(self, pairs: Sequence[EncodedPair]) -> Iterator[StepLoss]:
+        """What the step's demonstrations add: their NLL in nats a token, at its weight."""
+        tokens = sum(len(pair.completion) for pair in pairs)
+        for part in by_tokens([pair.length for pair in pairs], max_tokens=PART_TOKENS):
+            nll = -sequence_logprobs(self._lm, [pairs[i] for i in part]).sum() / tokens
+            metrics = {"demonstrations/nll": float(nll.detach()), "demonstrations/count": float(len(part))}
+            yield StepLoss(self._settings.demonstrations_weight * nll, metrics)
 
     def state(self) -> dict[str, Any]:
         """The beta that monitors may have raised: batches follow from the seed, the reference from the base."""
@@ -101,7 +136,7 @@ class DpoTask:
     def _stranger_log_ratio(self, rows: Sequence[int]) -> torch.Tensor:
         """Mean log-ratio of the batch's prompts with completions of other prompts: KTO's baseline, without gradient."""
         with torch.no_grad():
-            policy = sequence_logprobs(self._lm, pad([self._strangers[i] for i in rows], self._lm.pad_id))
+            policy = sequence_logprobs(self._lm, [self._strangers[i] for i in rows], body=self._body)
         return (policy - self._ref[2, rows]).mean()
 
 
@@ -115,9 +150,9 @@ def dpo_step(
 ) -> StepLoss:
     """Mean DPO loss; `pairs` holds all chosen, then all rejected; `ref` [2, pairs] the reference's sums."""
     label = torch.ones(len(pairs) // 2) if probability is None else probability
-    batch = _pairs(pairs, sequence_logprobs(lm, pad(pairs, lm.pad_id)), ref, label)
+    batch = _pairs(pairs, sequence_logprobs(lm, pairs), ref, label)
     terms = preference_loss("sigmoid", batch, Knobs(beta=beta))
-    metrics = _metrics(batch, terms.chosen_reward, terms.rejected_reward)
+    metrics = _metrics(batch, terms.chosen_reward, terms.rejected_reward, of=len(label))
     return StepLoss(terms.loss.mean(), {**metrics, "beta": beta})
 
 
@@ -152,16 +187,26 @@ def _pairs(encoded: Sequence[EncodedPair], sums: torch.Tensor, ref: torch.Tensor
     return Pairs(chosen, rejected, ref[0], ref[1], chosen_tokens, rejected_tokens, label)
 
 
-def _metrics(pairs: Pairs, chosen_reward: torch.Tensor, rejected_reward: torch.Tensor) -> dict[str, float]:
+def _lower_states(lm: LanguageModel, pairs: Sequence[EncodedPair], directory: Path | None) -> Body | None:
+    """A body whose lower layers are computed once, where there is a directory and layers below every adapter."""
+    layers = lowest_adapted_layer(lm)
+    if directory is None or layers == 0 or not can_split(lm):
+        return None
+    return LowerStates(lm, pairs, layers=layers, directory=directory)
+
+
+def _metrics(pairs: Pairs, chosen_reward: torch.Tensor, rejected_reward: torch.Tensor, *, of: int) -> dict[str, float]:
+    """What these pairs add to the means over a step's `of` pairs, by TRL's names."""
     margin = chosen_reward - rejected_reward
-    return {
-        "rewards/chosen": float(chosen_reward.mean()),
-        "rewards/rejected": float(rejected_reward.mean()),
-        "rewards/margins": float(margin.mean()),
-        "rewards/accuracies": float((margin > 0).float().mean()),
-        "logps/chosen": float(pairs.chosen.detach().mean()),
-        "logps/rejected": float(pairs.rejected.detach().mean()),
+    by_pair = {
+        "rewards/chosen": chosen_reward,
+        "rewards/rejected": rejected_reward,
+        "rewards/margins": margin,
+        "rewards/accuracies": (margin > 0).float(),
+        "logps/chosen": pairs.chosen.detach(),
+        "logps/rejected": pairs.rejected.detach(),
     }
+    return {name: float(values.sum()) / of for name, values in by_pair.items()}
 
 
 def _demonstration_batches(
@@ -197,12 +242,3 @@ def _strangers(chosen: Sequence[EncodedPair], rejected: Sequence[EncodedPair], l
             raise TrainingError(explain(expected="a completion of another prompt for kto's baseline", got=got, do=do))
         found.append(EncodedPair(pair.prompt, completion))
     return found
-
-
-def _reference_sums(
-    lm: LanguageModel, columns: Sequence[Sequence[EncodedPair]], used: Sequence[int], ref_adapter: str | None
-) -> torch.Tensor:
-    """Reference log-probability sums [columns, used]."""
-    with using_adapter(lm, ref_adapter):
-        scored = completion_logprobs(lm, [column[i] for column in columns for i in used])
-    return torch.tensor([float(np.sum(part)) for part in scored]).reshape(len(columns), len(used))

@@ -26,7 +26,8 @@ from assay.alignment.sft import epoch_batches
 from assay.alignment.trainer import StepLoss
 from assay.lm import LanguageModel, completion_logprobs, encode_prompt, using_adapter
 from assay.lm.chat import EncodedPair
-from assay.lm.logprobs import pad, token_logprobs
+from assay.lm.logprobs import token_logprobs
+from assay.lm.packing import completion_rows
 from assay.records.errors import TrainingError, explain
 
 RewardsAt = Callable[[int], np.ndarray]
@@ -77,12 +78,12 @@ class GrpoTask:
             self._round = self._draw(step - step % self.steps_per_round)
         drawn = self._round
         share = [i for i in self._share(step) if drawn.samples.token_ids[i]]
-        rows = pad([self._pair(drawn.samples, i) for i in share], self._lm.pad_id)
+        pairs = [self._pair(drawn.samples, i) for i in share]
         batch = TokenBatch(
-            logprobs=token_logprobs(self._lm, rows),
+            logprobs=token_logprobs(self._lm, pairs),
             old_logprobs=_flat(drawn.old, share),
             advantages=_flat(drawn.advantages, share),
-            row=rows.positions[:, 0],
+            row=completion_rows(pairs),
             ref_logprobs=_flat(drawn.ref, share),
         )
         terms = self._terms(batch)

@@ -4,6 +4,7 @@ Takes a language model with no adapter yet; adds the policy's (fresh, or continu
 the observer's eyes, and keeps the checkpoint that the monitors allow.
 """
 
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -96,7 +97,17 @@ def run_dpo(
     """
     demonstrations = demonstrations if settings.demonstrations_share else ()
     ref = prepare_policy(lm, _adapter_path(context, start), settings, seed=context.seed)
-    task = DpoTask(lm, preferences, settings, seed=context.seed, ref_adapter=ref, demonstrations=demonstrations)
+    lower = context.directory / "lower"
+    task = DpoTask(
+        lm,
+        preferences,
+        settings,
+        seed=context.seed,
+        ref_adapter=ref,
+        demonstrations=demonstrations,
+        cache=context.directory.parent / ".reference",
+        lower=lower,
+    )
     sampling = Sampling(max_tokens=settings.max_completion_length, seed=context.seed)
     sampler = PolicySampler(lm, watched.prompts, sampling, n=1, ref_adapter=ref)
     scorer = StepScorer(lm, sampler, watched.rewards)
@@ -104,6 +115,7 @@ def run_dpo(
     observer = _observer(measuring, task, sampler, context, _begun("dpo", task, context, watched))
     data_hash = digest(sorted(row.id for row in (*preferences, *demonstrations)))
     steps = _train(lm, task, settings, context, data_hash, observer, *_begins_with(start, watched))
+    shutil.rmtree(lower, ignore_errors=True)  # it holds the texts' states, and a run that has ended reads no more
     return _version("dpo", settings, context, _watched_outcome(lm, observer, watched, start, steps, data_hash))
 
 

@@ -1,15 +1,16 @@
 """SFT: supervised fine-tuning on demonstrations, loss on the completion only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from assay.alignment.losses import sft_loss
 from assay.alignment.settings import SftSettings
-from assay.alignment.trainer import StepLoss
+from assay.alignment.trainer import PART_TOKENS, StepLoss, whole
 from assay.lm import LanguageModel, encode_pair
-from assay.lm.logprobs import pad, token_logprobs
+from assay.lm.batching import by_tokens
+from assay.lm.logprobs import token_logprobs
 from assay.records.errors import TrainingError, explain
 from assay.records.judgement import Demonstration
 
@@ -32,9 +33,16 @@ class SftTask:
 
     def loss(self, step: int) -> StepLoss:
         """Mean NLL in nats a token."""
-        rows = pad([self._pairs[i] for i in self._batches[step]], self._lm.pad_id)
-        value = sft_loss(token_logprobs(self._lm, rows))
-        return StepLoss(value, {"num_tokens": float(len(rows.targets))})
+        return whole(self.parts(step))
+
+    def parts(self, step: int) -> Iterator[StepLoss]:
+        """The same in parts of at most `PART_TOKENS` tokens; each token counts once, whichever part it stands in."""
+        pairs = [self._pairs[i] for i in self._batches[step]]
+        tokens = sum(len(pair.completion) for pair in pairs)
+        for part in by_tokens([pair.length for pair in pairs], max_tokens=PART_TOKENS):
+            logprobs = token_logprobs(self._lm, [pairs[i] for i in part])
+            share = len(logprobs) / tokens
+            yield StepLoss(share * sft_loss(logprobs), {"num_tokens": float(len(logprobs))})
 
     def state(self) -> dict[str, Any]:
         """Nothing: the batches follow from the seed."""

@@ -5,9 +5,9 @@ plain data, so that a run killed at any step goes on exactly where it was. All r
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 
@@ -17,6 +17,9 @@ from assay.lm import LanguageModel
 from assay.lm.adapters import policy_parameters
 from assay.lm.step_size import step_size_factor
 from assay.records.errors import TrainingError, explain
+
+PART_TOKENS = 512
+"""Tokens whose activations are held in memory at a time, by tasks in parts; a step's gradient does not depend on it."""
 
 
 class StepLoss(NamedTuple):
@@ -42,6 +45,24 @@ class Task(Protocol):
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `state` gave."""
         ...
+
+
+@runtime_checkable
+class InParts(Protocol):
+    """A task whose loss comes in parts: one part's activations are in memory at a time."""
+
+    def parts(self, step: int) -> Iterator[StepLoss]:
+        """Parts whose values and metrics add up to those of the step."""
+        ...
+
+
+def whole(parts: Iterable[StepLoss]) -> StepLoss:
+    """The sum of parts, values and metrics."""
+    value, metrics = torch.zeros(()), dict[str, float]()
+    for part in parts:
+        value = value + part.value
+        metrics |= {name: metrics.get(name, 0.0) + number for name, number in part.metrics.items()}
+    return StepLoss(value, metrics)
 
 
 class Observer(Protocol):
@@ -120,10 +141,9 @@ def _take_step(
     )
     for group in optimizer.param_groups:
         group["lr"] = rate
-    loss = task.loss(step)
-    loss.value.backward()
+    loss = whole(_learned(part) for part in (task.parts(step) if isinstance(task, InParts) else [task.loss(step)]))
     norm = torch.nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm)
-    value = float(loss.value.detach())
+    value = float(loss.value)
     if not math.isfinite(value) or not math.isfinite(float(norm)):
         do = "look at the data of this step, or run anew with a lower learning_rate; the last checkpoint is whole"
         got = f"loss {value}, gradient norm {float(norm)} at step {step}"
@@ -131,3 +151,9 @@ def _take_step(
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return {"step": step + 1, "loss": value, "grad_norm": float(norm), "learning_rate": rate, **loss.metrics}
+
+
+def _learned(part: StepLoss) -> StepLoss:
+    """The part without its graph, once its gradient is added to the parameters."""
+    part.value.backward()
+    return part._replace(value=part.value.detach())

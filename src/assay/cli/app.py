@@ -9,9 +9,11 @@ from rich.markup import escape
 from assay.cli import (
     bench,
     bench_aggregation,
+    bench_annotation,
     bench_overoptimisation,
     bench_policy,
     bench_reward,
+    bench_training,
     bench_walk,
     deploy,
     feedback,
@@ -50,7 +52,9 @@ bench.app.command()(bench_walk.walk)
 bench.app.command()(bench_overoptimisation.overoptimisation)
 bench.app.command()(bench_reward.reward)
 bench.app.command()(bench_policy.policy)
+bench.app.command()(bench_training.training)
 bench.app.command()(bench_aggregation.aggregation)
+bench.app.command()(bench_annotation.annotation)
 app.add_typer(bench.app, name="bench")
 app.command()(demo)
 

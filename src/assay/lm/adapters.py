@@ -4,17 +4,20 @@ The base never changes: the reference of a first policy is the base with adapter
 earlier policy's adapter, loaded beside the one in training.
 """
 
+import hashlib
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from pydantic import Field
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from assay.lm.loading import LanguageModel
 from assay.records.errors import ModelError, explain
@@ -79,8 +82,12 @@ def load_adapter(lm: LanguageModel, directory: Path, *, name: str = POLICY, is_t
 
 def save_adapter(lm: LanguageModel, directory: Path) -> None:
     """Write the policy's adapter as `adapter_config.json` and `adapter_model.safetensors`."""
-    lm.model.save_pretrained(str(directory), selected_adapters=[POLICY], save_embedding_layers=False)
-    (directory / "README.md").unlink(missing_ok=True)  # peft's card is a form to fill in; ours is written at release
+    # Not peft's `save_pretrained`: it fills in a model card at each call, which takes longer than all the rest.
+    directory.mkdir(parents=True, exist_ok=True)
+    weights = get_peft_model_state_dict(lm.model, adapter_name=POLICY, save_embedding_layers=False)
+    contiguous = {name: tensor.contiguous() for name, tensor in weights.items()}
+    save_file(contiguous, directory / "adapter_model.safetensors", metadata={"format": "pt"})
+    replace(lm.model.peft_config[POLICY], inference_mode=True).save_pretrained(str(directory))
     # peft writes sets in an order of each process's own; the same adapter must have the same content hash.
     config = directory / "adapter_config.json"
     plain = json.loads(config.read_text(encoding="utf-8"))
@@ -105,6 +112,22 @@ def restore_weights(lm: LanguageModel, directory: Path) -> None:
 def policy_parameters(lm: LanguageModel) -> dict[str, Any]:
     """The adapter's parameters in training, by name."""
     return {name: p for name, p in lm.model.named_parameters() if f".{POLICY}." in name}
+
+
+def lowest_adapted_layer(lm: LanguageModel) -> int:
+    """Number (from 0) of the lowest layer that any loaded adapter touches; 0 too where one lies outside the layers."""
+    places = [re.search(r"\.layers\.(\d+)\.", name) for name, _ in lm.model.named_parameters() if ".lora_" in name]
+    return min((int(place[1]) if place else 0 for place in places), default=0)
+
+
+def adapter_id(lm: LanguageModel, name: str) -> str:
+    """SHA-256 (hex) over names and values of a loaded adapter's weights."""
+    sha = hashlib.sha256()
+    for key, parameter in sorted(lm.model.named_parameters()):
+        if f".{name}." in key:
+            sha.update(key.encode())
+            sha.update(parameter.detach().float().numpy().tobytes())
+    return sha.hexdigest()
 
 
 @contextmanager

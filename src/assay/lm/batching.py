@@ -1,4 +1,4 @@
-"""Batching: cuts rows into batches of like length, so that little is spent on padding."""
+"""Batching: cuts rows into batches: of like length, so that little is spent on padding, or by a budget of tokens."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,3 +15,19 @@ def by_length(lengths: Sequence[int], *, max_rows: int, max_tokens: int = 1 << 3
         batch.append(row)
     if batch:
         yield batch
+
+
+def by_tokens(tokens: Sequence[int], *, max_tokens: int) -> list[list[int]]:
+    """Lists of row numbers in the order given, at most `max_tokens` each; a row longer than that comes alone.
+
+    For packed rows, of which no order wastes anything: the order is the caller's.
+    """
+    batches: list[list[int]] = []
+    room = 0
+    for row, length in enumerate(tokens):
+        if not batches or length > room:
+            batches.append([])
+            room = max_tokens
+        batches[-1].append(row)
+        room -= length
+    return batches

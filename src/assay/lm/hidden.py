@@ -50,10 +50,10 @@ def hidden_features(
     return HiddenFeatures(mean, last)
 
 
-def layer_states(lm: LanguageModel, layers: Sequence[int], **inputs: torch.Tensor) -> list[torch.Tensor]:
+def layer_states(lm: LanguageModel, layers: Sequence[int], **inputs: Any) -> list[torch.Tensor]:
     """States [rows, length, width] after each of the layers (1 is the first); nothing above the highest is computed.
 
-    `inputs` are those of the body: `input_ids` with `attention_mask`, or `inputs_embeds` for gradients.
+    `inputs` are those of the body: `input_ids` with `attention_mask`, or `inputs_embeds` for gradients, or packed ones.
     """
     caught: dict[int, torch.Tensor] = {}
 

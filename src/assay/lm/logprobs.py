@@ -1,21 +1,26 @@
 """Log-probabilities: scores completions token by token under a model and its reference.
 
-The head runs only at positions that predict a completion token, in chunks, so that no [tokens, vocabulary] tensor
-outlives its chunk.
+Completions are packed behind their prompts where the model can be (`packing`), padded otherwise. The head runs only at
+positions that predict a completion token, in chunks, and no [tokens, vocabulary] tensor outlives its chunk, in the
+gradient's pass as little as in the first.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
+from torch.utils.checkpoint import checkpoint
 
 from assay.lm.batching import by_length
 from assay.lm.chat import EncodedPair
 from assay.lm.loading import LanguageModel
+from assay.lm.packing import Packed, can_pack, completion_rows, pack, packed_states, packs
 
-HEAD_CHUNK = 512
+HEAD_CHUNK = 256
+Body = Callable[[Sequence[EncodedPair], Packed], torch.Tensor]
+"""Takes pairs and their packing, gives the states [tokens, width] behind the final norm."""
 
 
 class Padded(NamedTuple):
@@ -44,41 +49,95 @@ def pad(pairs: Sequence[EncodedPair], pad_id: int) -> Padded:
         start = len(pair.prompt) - 1
         positions += [(row, column) for column in range(start, start + len(pair.completion))]
         targets += pair.completion
-    return Padded(ids, mask, torch.tensor(positions).reshape(-1, 2), torch.tensor(targets))
+    return Padded(ids, mask, torch.tensor(positions).reshape(-1, 2), torch.tensor(targets, dtype=torch.long))
 
 
-def token_logprobs(lm: LanguageModel, rows: Padded) -> torch.Tensor:
-    """Log-probability [tokens] of each completion token, in float32, with gradient where the model has any."""
+def token_logprobs(lm: LanguageModel, pairs: Sequence[EncodedPair], *, body: Body | None = None) -> torch.Tensor:
+    """Log-probability [tokens] of each completion token, pair by pair, in float32, with gradient where there is any.
+
+    `body` stands in for the model's own pass over a packing.
+    """
+    if not can_pack(lm):
+        return padded_logprobs(lm, pad(pairs, lm.pad_id))
+    packed = pack(pairs)
+    states = packed_states(lm, packed) if body is None else body(pairs, packed)
+    return head_logprobs(lm.causal.lm_head, states[packed.states], packed.targets)
+
+
+def padded_logprobs(lm: LanguageModel, rows: Padded) -> torch.Tensor:
+    """The same of rows laid out with padding: for models that cannot be packed, and for many very short rows."""
     states = lm.body(input_ids=rows.ids, attention_mask=rows.mask, use_cache=False).last_hidden_state
-    picked = states[rows.positions[:, 0], rows.positions[:, 1]]
-    head = lm.causal.lm_head
-    chunks = [
-        -cross_entropy(head(part).float(), target, reduction="none")
-        for part, target in zip(picked.split(HEAD_CHUNK), rows.targets.split(HEAD_CHUNK), strict=True)
-    ]
-    return torch.cat(chunks)
+    return head_logprobs(lm.causal.lm_head, states[rows.positions[:, 0], rows.positions[:, 1]], rows.targets)
 
 
-def sequence_logprobs(lm: LanguageModel, rows: Padded) -> torch.Tensor:
-    """Sum [rows] of the log-probabilities of each row's completion."""
-    sums = torch.zeros(len(rows.ids))
-    return sums.index_add(0, rows.positions[:, 0], token_logprobs(lm, rows))
+def sequence_logprobs(lm: LanguageModel, pairs: Sequence[EncodedPair], *, body: Body | None = None) -> torch.Tensor:
+    """Sum [pairs] of the log-probabilities of each pair's completion; 0 for an empty one."""
+    return torch.zeros(len(pairs)).index_add(0, completion_rows(pairs), token_logprobs(lm, pairs, body=body))
+
+
+def head_logprobs(head: torch.nn.Module, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Log-probability [tokens], float32, of the targets [tokens] that a head predicts from states [tokens, width].
+
+    A frozen linear head leaves its gradient ready-made behind: d log p_t / d state = W_target - softmax(logits) W takes
+    one product more in the same chunk, where recomputing the logits later would take two. A head in training gets its
+    logits computed again.
+    """
+    if not len(targets):
+        return states.new_zeros(0, dtype=torch.float32)
+    is_frozen = isinstance(head, torch.nn.Linear) and not any(p.requires_grad for p in head.parameters())
+    if torch.is_grad_enabled() and not is_frozen:
+        chunks = zip(states.split(HEAD_CHUNK), targets.split(HEAD_CHUNK), strict=True)
+        return torch.cat([checkpoint(_chunk_logprobs, head, *chunk, use_reentrant=False) for chunk in chunks])
+    logprobs: torch.Tensor = _FrozenHead.apply(states, head, targets)
+    return logprobs
+
+
+def _chunk_logprobs(head: torch.nn.Module, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return -cross_entropy(head(states).float(), targets, reduction="none")
+
+
+class _FrozenHead(torch.autograd.Function):
+    """Log-probabilities under a frozen linear head; a state's gradient is kept [tokens, width], its logits are not."""
+
+    @staticmethod
+    def forward(ctx: Any, states: torch.Tensor, head: torch.nn.Linear, targets: torch.Tensor) -> torch.Tensor:
+        logprobs, wanted = [], ctx.needs_input_grad[0]
+        slopes = torch.empty_like(states) if wanted else states.new_empty(0)
+        for start in range(0, len(states), HEAD_CHUNK):
+            chunk = slice(start, start + HEAD_CHUNK)
+            logits, target = head(states[chunk]).float(), targets[chunk, None]
+            norm = logits.logsumexp(1, keepdim=True)
+            logprobs.append((logits.gather(1, target) - norm)[:, 0])
+            if wanted:
+                chances = logits.sub_(norm).exp_().to(states.dtype)
+                slopes[chunk] = head.weight[target[:, 0]] - chances @ head.weight
+        ctx.save_for_backward(slopes)
+        return torch.cat(logprobs)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (slopes,) = ctx.saved_tensors
+        return (upstream[0][:, None] * slopes).to(slopes.dtype), None, None
 
 
 @torch.no_grad()
 def completion_logprobs(
-    lm: LanguageModel, pairs: Sequence[EncodedPair], *, batch_tokens: int = 4096
+    lm: LanguageModel, pairs: Sequence[EncodedPair], *, batch_tokens: int = 4096, body: Body | None = None
 ) -> list[np.ndarray]:
     """Log-probabilities [completion tokens] of each pair, in the order given."""
-    lengths = [len(pair.prompt) + len(pair.completion) for pair in pairs]
     result: list[np.ndarray] = [np.zeros(0)] * len(pairs)
-    for batch in by_length(lengths, max_rows=64, max_tokens=batch_tokens):
-        rows = pad([pairs[i] for i in batch], lm.pad_id)
-        flat = token_logprobs(lm, rows).numpy()
+    for batch in _batches(lm, pairs, batch_tokens):
+        flat = token_logprobs(lm, [pairs[i] for i in batch], body=body).numpy()
         sizes = np.cumsum([len(pairs[i].completion) for i in batch])[:-1]
         for i, part in zip(batch, np.split(flat, sizes), strict=True):
             result[i] = part
     return result
+
+
+def _batches(lm: LanguageModel, pairs: Sequence[EncodedPair], max_tokens: int) -> Iterator[list[int]]:
+    if can_pack(lm):
+        return packs(pairs, max_tokens=max_tokens)
+    return by_length([pair.length for pair in pairs], max_rows=64, max_tokens=max_tokens)
 
 
 @torch.no_grad()

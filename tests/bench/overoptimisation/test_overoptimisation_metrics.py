@@ -10,6 +10,7 @@ from assay.bench.overoptimisation.metrics import lead_over, ratio, summarise_arm
 from assay.bench.overoptimisation.outcomes import Detection, Outcome, SeedResult
 from assay.bench.overoptimisation.plan import Plan
 from assay.bench.overoptimisation.world import Regime
+from assay.monitors.combined import CombinedSettings
 from assay.records.errors import ConfigError
 
 RNG = np.random.default_rng
@@ -173,6 +174,10 @@ def test_an_impossible_world_is_refused_with_all_its_faults(tmp_path, text, name
 def test_a_missing_world_file_is_told(tmp_path):
     with pytest.raises(ConfigError, match="nowhere"):
         load_plan(tmp_path / "nowhere.yaml")
+
+
+def test_the_detector_is_the_monitor_as_everybody_gets_it():
+    assert PLAN.constants.detector == CombinedSettings()
 
 
 def test_the_committed_bars_are_those_that_were_promised():

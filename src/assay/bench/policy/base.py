@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 from assay.bench.policy.instructions import INSTRUCTIONS, Habits, demonstrate, vocabulary
 from assay.lm import LanguageModel, encode_pair
 from assay.lm.loading import weights_id
-from assay.lm.logprobs import pad, token_logprobs
+from assay.lm.logprobs import pad, padded_logprobs
 from assay.records.record import Value
 
 END, UNKNOWN = "<end>", "<unknown>"
@@ -60,7 +60,7 @@ def train_base(directory: Path, settings: BaseSettings, *, seed: int) -> float:
         optimizer.param_groups[0]["lr"] = settings.learning_rate * min(1.0, (step + 1) / 10) * (1 - step / steps)
         asked = [INSTRUCTIONS[i] for i in rng.integers(len(INSTRUCTIONS), size=settings.batch)]
         pairs = [encode_pair(lm, one.prompt, demonstrate(one, settings.habits, rng)) for one in asked]
-        loss = -token_logprobs(lm, pad(pairs, lm.pad_id)).mean()
+        loss = -padded_logprobs(lm, pad(pairs, lm.pad_id)).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()

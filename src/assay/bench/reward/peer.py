@@ -6,8 +6,6 @@ default is three passes: three times the cost.
 """
 
 import json
-import os
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from assay.bench.processes import run_script
 from assay.lm import LanguageModel
 from assay.lm.bundled import bundled_directory
 from assay.lm.loading import native_dtype
@@ -24,14 +23,7 @@ from assay.records.preference import Preference
 from assay.records.record import Value
 
 SCRIPT = Path(__file__).with_name("peer_trl.py")
-TIMEOUT_S = 3 * 3600.0
-OFFLINE = {
-    "HF_HUB_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TRL_DISABLE_TELEMETRY": "1",
-    "DO_NOT_TRACK": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-}
+DO = "give --peer-python a Python with trl==1.16.0, as `make peers` makes one"
 
 
 class PeerRun(Value):
@@ -81,7 +73,7 @@ def run_peer(
             "settings": {"output_dir": str(Path(scratch) / "trl"), **peer_settings(epochs=epochs)},
         }
         job.write_text(json.dumps(asked), encoding="utf-8")
-        _run([str(python), str(SCRIPT), str(job), str(out)])
+        run_script([str(python), str(SCRIPT), str(job), str(out)], what="TRL", do=DO)
         return read_peer(out, pairs=len(held_out))
 
 
@@ -96,20 +88,6 @@ def read_peer(out: Path, *, pairs: int) -> PeerRun:
         got = f"{len(told.scores)} scores, of which {int(np.isfinite(told.scores).all(axis=-1).sum())} are finite"
         raise ConfigError(explain(expected=expected, got=got, do=do))
     return told
-
-
-def _run(command: list[str]) -> None:
-    do = "give --peer-python a Python with trl==1.16.0, as `make peers` makes one"
-    try:
-        environment = {**os.environ, **OFFLINE}
-        done = subprocess.run(  # noqa: S603 (our own script under the user's own Python)
-            command, capture_output=True, text=True, check=False, env=environment, timeout=TIMEOUT_S
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ConfigError(explain(expected="a run of TRL", got=str(error), do=do)) from error
-    if done.returncode != 0:
-        words = " ".join((done.stdout + done.stderr).split()[-40:])
-        raise ConfigError(explain(expected="TRL to finish", got=words, do=do))
 
 
 def _row(preference: Preference) -> dict[str, list[dict[str, str]]]:
