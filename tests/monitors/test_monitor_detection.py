@@ -92,7 +92,7 @@ def false_alarms():
         ("length_drift", 0.025),
         ("proxy_panel_gap", 0.005),
         ("repetition", 0.0),
-        ("any", 0.04),
+        ("any", 0.05),
     ],
 )
 def test_clean_runs_pass_at_the_stated_rate(false_alarms, name, most):

@@ -17,9 +17,9 @@ Catches: drifts into what the reward has not seen, whichever the feature, before
 where no sign alone is enough.
 Does not catch: hacks inside the support of the reference that both halves like, such as an ordinary phrase used more
 often; what moved before the first observation.
-False alarms: 0 of 2,000 simulated clean runs of 12 checkpoints with 64 completions, and of 24; such runs lie well
-within the tolerances. At the tolerances it is what the user sets, up to the error of a small reference beyond `guard`.
-The defaults are rounded; `assay bench overoptimisation` states the tolerances that it was measured with.
+False alarms: 0.5 % of 2,000 simulated clean runs of 12 checkpoints with 64 completions, 0.6 % over 24; such runs come
+near the tolerances. At the tolerances it is what the user sets, up to the error of a small reference beyond `guard`.
+The defaults are those that `assay bench overoptimisation` measures; there, false alarms are runs near their best.
 Sources: the channels by Coste et al. (arXiv 2310.02743) and InfoRM (arXiv 2402.09345); `sequential` for the tests.
 """
 
@@ -44,13 +44,13 @@ SMALLEST_ERROR = 0.02
 class CombinedSettings(Value):
     """Settings of the combined monitor."""
 
-    disagreement_tolerance: float = Field(default=0.12, gt=0)
+    disagreement_tolerance: float = Field(default=0.06, gt=0)
     """Growth of the disagreement, as a share of the reference's, that healthy runs show for each s.d. of proxy gain."""
-    outliers_tolerance: float = Field(default=0.025, gt=0)
+    outliers_tolerance: float = Field(default=0.03, gt=0)
     """Rise of the share of outliers that healthy runs show for each s.d. of proxy gain."""
-    surface_tolerance: float = Field(default=0.3, gt=0)
+    surface_tolerance: float = Field(default=0.2, gt=0)
     """Shift of surface features, in reference s.d., that healthy runs show for each s.d. of proxy gain."""
-    split_gap_tolerance: float = Field(default=0.08, gt=0)
+    split_gap_tolerance: float = Field(default=0.03, gt=0)
     """Gap between the gains of the proxy's halves that healthy runs show, as a share of the proxy's gain."""
     disagreement_weight: float = Field(default=0.5, ge=0)
     """Weight of the disagreement in the score; less than 1, for conservative rewards hold it down."""
@@ -68,7 +68,7 @@ class CombinedSettings(Value):
     """Standard errors of the reference, which all checkpoints share, that the run is given."""
     statistic: Literal["cusum", "e_process"] = "cusum"
     """What adds up the checkpoints."""
-    run_length: float = Field(default=200.0, gt=10, le=1e6)
+    run_length: float = Field(default=300.0, gt=10, le=1e6)
     """CUSUM: checkpoints until a false alarm, on average, of a run that stays at its tolerances."""
     false_alarms: float = Field(default=0.01, gt=0, lt=1)
     """E-process: the chance that such a run ever rings."""
