@@ -21,7 +21,7 @@ if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 # The suite is deterministic: hypothesis draws the same examples in every run.
-settings.register_profile("assay", derandomize=True)
+settings.register_profile("assay", derandomize=True, deadline=None)
 settings.load_profile("assay")
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
