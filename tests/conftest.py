@@ -1,5 +1,6 @@
 """Fixtures that many rooms need: a tiny random-weight language model with its own tokenizer, a workspace, a clock."""
 
+import gc
 import os
 import shutil
 from datetime import UTC, datetime
@@ -23,6 +24,32 @@ if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
 # The suite is deterministic: hypothesis draws the same examples in every run.
 settings.register_profile("assay", derandomize=True, deadline=None)
 settings.load_profile("assay")
+
+
+LONGEST = [
+    "test_annotation_page.py",
+    "test_faults.py",
+    "test_bench_walk.py",
+    "test_no_network.py",
+    "test_bench_overoptimisation.py",
+    "test_monitor_detection.py",
+]
+"""Files that take ten seconds and more; they go first, lest one worker wait for the other at the end."""
+
+
+def pytest_configure(config):
+    config.option.loadscopereorder = False  # pytest-xdist would put files of few tests last, whatever they take
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
+def pytest_collection_finish():
+    """Imports leave a million objects for good; the garbage collector need not go through them in every test."""
+    gc.collect()
+    gc.freeze()
+
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -100,10 +127,24 @@ def database(request):
     return request.getfixturevalue("postgresql") if os.environ.get("ASSAY_TEST_ON") == "postgresql" else None
 
 
+@pytest.fixture(scope="session")
+def empty_workspace(tmp_path_factory):
+    """The directory of a workspace in SQLite without a record; copying it is quicker than making its tables anew."""
+    from assay.storage import Workspace
+    from assay.storage.leases import Leases
+
+    workspace = Workspace(tmp_path_factory.mktemp("empty") / "workspace")
+    Leases(workspace.records)
+    workspace.close()
+    return workspace.directory
+
+
 @pytest.fixture
-def workspace(tmp_path, database):
+def workspace(tmp_path, database, empty_workspace):
     from assay.storage import Workspace
 
+    if database is None:
+        shutil.copytree(empty_workspace, tmp_path / "workspace")
     workspace = Workspace(tmp_path / "workspace", database=database)
     yield workspace
     workspace.close()

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from assay.bench.annotation.campaign import NAME, open_items
 from assay.bench.annotation.crowd import Submit, Visitors, crowd
 from assay.bench.annotation.measurement import Spread, _spread, _trouble
 from assay.bench.annotation.reckoning import Reckoning, reckon
+from assay.bench.annotation.server import Server
 from assay.bench.annotation.visitors import Annotator, GaveUpError
 from assay.cli import bench_annotation as command
 from assay.feedback import Said, current_judgements, give_consent, next_turn, queue_of, record_answer
@@ -32,7 +34,7 @@ FAST = Spread(5.0, 20.0, 100.0, 140.0)
 
 def measured(**changes):
     whole = Reckoning(stored=100, lost=0, doubled=0)
-    found = AnnotationMeasurement(2000, 1.0, 210.0, FAST, FAST, (), whole, whole._replace(stored=130), 40, 6.0)
+    found = AnnotationMeasurement(2000, 1.0, 210.0, 9.0, FAST, FAST, (), whole, whole._replace(stored=130), 40, 6.0)
     return found._replace(**changes)
 
 
@@ -159,6 +161,16 @@ def test_an_answer_of_unknown_outcome_is_sent_again_as_it_was():
     assert (one.retries, len(one.submits), one.faults, one.page) == (3, 1, [], PAGE)
 
 
+def test_being_sent_back_to_the_entry_is_a_fault_and_no_submit():
+    entry = b"HTTP/1.1 303 See Other\r\nLocation: /?campaign=bench\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    port, _, thread = flaky_server([entry, plain("your name?")])
+    one = Annotator(visitors(port)._asdict(), "ada")
+    one.page = PAGE
+    assert one.answer(started=0.0)
+    thread.join()
+    assert (one.submits, one.faults) == ([], ["POST /c/bench/answer 303: led to /?campaign=bench"])
+
+
 def test_a_refusal_is_a_fault_and_no_submit_and_what_is_gone_is_neither():
     gone = b"HTTP/1.1 303 See Other\r\nLocation: /c/bench?said=gone\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     busy = plain("database is locked", "503 Service Unavailable")
@@ -195,6 +207,24 @@ def test_spreads_and_server_trouble_are_read_by_hand(tmp_path):
     assert _spread([]).p99 == float("inf")
     (tmp_path / "log").write_text("judge at …\nsqlite3.OperationalError: database is locked\nTraceback (most …\n")
     assert len(_trouble(tmp_path / "log")) == 2
+
+
+def test_the_cpu_of_a_site_is_that_of_its_processes(tmp_path, monkeypatch):
+    server = Server(tmp_path, NAME, workers=1, log=tmp_path / "log")
+    assert server.cpu_s() == 0.0
+    monkeypatch.setattr(server, "_command", [sys.executable, "-c", "while True: pass"])
+    monkeypatch.setattr(server, "_answers", lambda: server.cpu_s() > 0.05)
+    server.start()
+    assert 0.05 < server.cpu_s() < 30
+    server.kill()
+    assert server.cpu_s() == 0.0
+
+
+def test_a_site_that_does_not_start_is_told_with_its_last_words(tmp_path, monkeypatch):
+    server = Server(tmp_path, NAME, workers=1, log=tmp_path / "log")
+    monkeypatch.setattr(server, "_command", [sys.executable, "-c", "raise SystemExit('no such campaign')"])
+    with pytest.raises(StorageError, match="no such campaign"):
+        server.start()
 
 
 def test_the_bars_follow_from_the_numbers():

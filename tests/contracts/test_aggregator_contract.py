@@ -50,7 +50,7 @@ def made(rows, turned=False):
 
 
 @every_aggregator
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows=ROWS, data=st.data())
 def test_the_order_of_judgements_changes_nothing(aggregate, rows, data):
     judgements = made(rows)
@@ -61,7 +61,7 @@ def test_the_order_of_judgements_changes_nothing(aggregate, rows, data):
 
 
 @every_aggregator
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows=ROWS)
 def test_which_completion_is_called_first_changes_nothing(aggregate, rows):
     one, other = (aggregate(made(rows, turned), split="train", now=NOW) for turned in (False, True))
@@ -70,7 +70,7 @@ def test_which_completion_is_called_first_changes_nothing(aggregate, rows):
 
 
 @every_aggregator
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows=ROWS)
 def test_turning_every_answer_round_turns_every_preference_round(aggregate, rows):
     turned = [(prompt, TURNED.get(choice, choice), *rest) for prompt, choice, *rest in rows]
@@ -80,7 +80,7 @@ def test_turning_every_answer_round_turns_every_preference_round(aggregate, rows
 
 
 @every_aggregator
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows=ROWS)
 def test_vote_shares_are_those_of_people_and_sum_to_one(aggregate, rows):
     for preference in aggregate(made(rows), split="train", now=NOW).preferences:
@@ -91,7 +91,7 @@ def test_vote_shares_are_those_of_people_and_sum_to_one(aggregate, rows):
 
 
 @every_aggregator
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows=ROWS)
 def test_every_preference_names_its_judgements_and_states_its_uncertainty(aggregate, rows):
     judgements = made(rows)

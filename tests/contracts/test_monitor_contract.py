@@ -77,7 +77,7 @@ def test_a_monitor_breaks_no_promise(make):
 
 
 @every_monitor
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=18, deadline=None)
 @given(data=st.data())
 def test_any_numbers_give_alarms_that_can_be_stored_and_are_the_same_again(make, data):
     checkpoints = data.draw(runs(make()))
@@ -89,7 +89,7 @@ def test_any_numbers_give_alarms_that_can_be_stored_and_are_the_same_again(make,
 
 
 @every_monitor
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_a_run_that_does_not_move_never_rings_beyond_its_first_word(make, data):
     if make().name == "noisy_audit":

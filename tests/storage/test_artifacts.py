@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from assay.records.errors import StorageError
 from assay.storage import ArtifactStore, Ledger
-from assay.storage.artifacts import directory_hash, write_atomically
+from assay.storage.artifacts import directory_hash, write_atomically, write_once
 
 LIMITED = """
 import resource, signal, sys
@@ -174,6 +176,20 @@ def test_an_atomic_write_replaces_the_file_whole(tmp_path: Path) -> None:
     write_atomically(tmp_path / "new" / "file", b"two")
     assert (tmp_path / "new" / "file").read_bytes() == b"two"
     assert names(tmp_path / "new") == ["file"]
+
+
+def test_what_many_write_once_at_the_same_time_is_one_thing_to_all_of_them(tmp_path: Path) -> None:
+    together = Barrier(8)
+
+    def write(number: int) -> bytes:
+        together.wait()
+        return write_once(tmp_path / "key", bytes([number]) * 32)
+
+    with ThreadPoolExecutor(8) as pool:
+        told = set(pool.map(write, range(8)))
+    assert told == {(tmp_path / "key").read_bytes()}
+    assert [file.name for file in tmp_path.iterdir()] == ["key"]
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_folder_in_place_of_the_store_is_a_clear_error(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
+from sqlalchemy import event, inspect, text
 
 from assay.records.conversation import user_prompt
 from assay.records.errors import StorageError
@@ -155,6 +155,15 @@ def test_what_a_person_leaves_behind_is_free_for_others(leases):
     assert leases.forget("q", "ada") == 6
     assert len(_all(leases, "cem")) == 6
     assert _all(leases, "dan") == []
+
+
+def test_queues_from_before_an_index_gain_it_when_they_are_opened(workspace, leases):
+    with workspace.records.engine.begin() as connection:
+        connection.execute(text("DROP INDEX lease_by_turn"))
+    Leases(workspace.records)
+    found = inspect(workspace.records.engine).get_indexes("lease")
+    assert "lease_by_turn" in {index["name"] for index in found}
+    assert leases.take("q", "ada", now=NOW) is not None
 
 
 def test_a_record_that_cannot_be_stored_leaves_the_lease_as_it_was(leases):

@@ -1,11 +1,13 @@
 """Ledger: any changed, dropped, swapped or cut-off entry is caught; writers never fork; a killed one breaks nothing."""
 
+import multiprocessing
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import pytest
@@ -20,15 +22,31 @@ ENTRIES = 5
 COLUMNS = ["seq", "prev", "hash", "body"]
 
 
-WRITER = """
-import sys
-from contextlib import closing
-from pathlib import Path
-from assay.storage import Ledger
-ledger = Ledger(Path(sys.argv[1]))
-for number in range(int(sys.argv[3])):
-    print(ledger.append("write", who=sys.argv[2], number=number).seq, flush=True)
-"""
+FORK = multiprocessing.get_context("fork")
+
+
+def write(path: Path, who: str, count: int, told: Connection) -> None:
+    """Append entries and tell the number of each that is kept."""
+    ledger = Ledger(path)
+    for number in range(count):
+        told.send(ledger.append("write", who=who, number=number).seq)
+
+
+def start_writer(path: Path, who: str, count: int) -> tuple[ForkProcess, Connection]:
+    """A writer in a process of its own, and the end at which it is heard."""
+    heard, told = FORK.Pipe(duplex=False)
+    writer = FORK.Process(target=write, args=(path, who, count, told))
+    writer.start()
+    told.close()
+    return writer, heard
+
+
+def all_heard(writer: ForkProcess, heard: Connection) -> Iterator[int]:
+    """What a writer still says until it ends."""
+    with heard, suppress(EOFError):
+        while True:
+            yield heard.recv()
+    writer.join(timeout=60)
 
 
 def a_ledger(path: Path) -> Ledger:
@@ -148,10 +166,9 @@ def test_a_fork_cannot_be_stored(template: Path) -> None:
 
 def test_four_processes_append_two_hundred_entries_without_a_fork(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
-    command = [sys.executable, "-c", WRITER, str(path)]
-    writers = [subprocess.Popen([*command, name, "50"], stdout=subprocess.PIPE, text=True) for name in "abcd"]
-    seqs = [int(line) for writer in writers for line in writer.communicate(timeout=60)[0].splitlines()]
-    assert [writer.returncode for writer in writers] == [0, 0, 0, 0]
+    writers = [start_writer(path, name, 50) for name in "abcd"]
+    seqs = [seq for writer in writers for seq in all_heard(*writer)]
+    assert [writer.exitcode for writer, _ in writers] == [0, 0, 0, 0]
     assert sorted(seqs) == list(range(1, 201))
     assert Ledger(path).verify().size == 200
     for name in "abcd":
@@ -162,15 +179,13 @@ def test_four_processes_append_two_hundred_entries_without_a_fork(tmp_path: Path
 def test_a_writer_killed_in_mid_write_breaks_nothing_and_loses_nothing_it_was_told_of(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     for round_number in range(5):
-        command = [sys.executable, "-c", WRITER, str(path), str(round_number), "1000000"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
-            assert writer.stdout is not None
-            for _ in range(10 + round_number):
-                acknowledged = int(writer.stdout.readline())
-            writer.send_signal(signal.SIGKILL)
-            for line in writer.stdout.read().splitlines():
-                acknowledged = int(line)
-        assert writer.returncode == -signal.SIGKILL
+        writer, heard = start_writer(path, str(round_number), 1_000_000)
+        for _ in range(10 + round_number):
+            acknowledged = heard.recv()
+        writer.kill()
+        for seq in all_heard(writer, heard):
+            acknowledged = seq
+        assert writer.exitcode == -signal.SIGKILL
         assert Ledger(path).verify().size >= acknowledged
     assert Ledger(path).append("after").seq == Ledger(path).checkpoint().size
 

@@ -1,8 +1,6 @@
 """Annotation site: one person's way through a campaign by plain forms, and everything that may go wrong on it."""
 
 import re
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -263,8 +261,3 @@ def test_an_empty_answer_is_said_to_be_empty(workspace, now):
     with Visit(create_annotation_app(workspace, clock=lambda: CLOCK)) as client:
         client.post("/login", data={"name": "ada", "campaign": "empty"})
         assert "This answer is empty." in client.post("/c/empty/consent").text
-
-
-def test_the_site_loads_without_torch():
-    code = "import sys, assay.web, assay.feedback; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

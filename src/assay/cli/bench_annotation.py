@@ -41,7 +41,7 @@ def _plain(measured: AnnotationMeasurement) -> dict[str, object]:
 
 
 def _show(measured: AnnotationMeasurement) -> None:
-    console.print(f"{measured.items:,} items opened in {measured.open_s:.0f} s")
+    console.print(f"{measured.items:,} items opened in {measured.open_s:.0f} s; {measured.cpu_ms:.1f} CPU ms a submit")
     for name, spread in (("submit", measured.submit), ("submit to next", measured.to_next)):
         told = ", ".join(f"{part} {value:.0f}" for part, value in spread._asdict().items())
         console.print(f"{name}, ms: {told}")

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 
 from assay.records.errors import StorageError, explain
 
@@ -111,6 +112,25 @@ def write_atomically(path: Path, data: bytes) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def write_once(path: Path, data: bytes) -> bytes:
+    """Write a file unless there is one, and return what it holds: the same to everybody, also where many write at once.
+
+    Raises StorageError when the disk refuses.
+    """
+    if not path.exists():
+        own = path.with_name(f".new-{os.getpid()}-{get_ident()}-{path.name}")
+        write_atomically(own, data)
+        with _disk_errors(path.parent):
+            try:
+                os.link(own, path)
+            except FileExistsError:
+                pass  # somebody else was first
+            finally:
+                own.unlink()
+    with _disk_errors(path.parent):
+        return path.read_bytes()
 
 
 def _flush(directory: Path) -> None:

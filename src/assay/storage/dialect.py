@@ -5,7 +5,7 @@ advisory lock, which ends with its transaction or with the process that held it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from hashlib import sha256
 from typing import Any
@@ -28,6 +28,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from assay.records.errors import StorageError, explain
+from assay.storage.turns import turn
 from assay.storage.wal import use_wal
 
 KNOWN = ("sqlite", "postgresql")
@@ -63,13 +64,18 @@ def without_password(url: str) -> str:
 @contextmanager
 def writing(engine: Engine, *locks: int) -> Iterator[Connection]:
     """One transaction that holds these locks, or SQLite's one, to its end; it is kept when the block ends well."""
-    with engine.connect() as connection:
+    with _turn(engine), engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         for lock in locks:
             hold(connection, lock)
         yield connection
         connection.commit()
+
+
+def _turn(engine: Engine) -> AbstractContextManager[None]:
+    file = engine.url.database if engine.dialect.name == "sqlite" else None
+    return turn(file) if file not in (None, "", ":memory:") else nullcontext()
 
 
 def hold(connection: Connection, lock: int, *, is_shared: bool = False) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
-from assay.storage.artifacts import write_atomically
+from assay.storage.artifacts import write_once
 
 LARGEST_BODY = 256 * 1024
 SESSION_TIME = timedelta(hours=12)
@@ -106,10 +106,11 @@ def _four(text: str | None) -> tuple[str, str, str, str]:
 
 
 def signing_key(path: Path) -> bytes:
-    """The key kept in a file that only its owner reads; made where absent. Raises StorageError when it cannot be."""
-    if not path.exists():
-        write_atomically(path, secrets.token_bytes(32))
-    return path.read_bytes()
+    """The key kept in a file that only its owner reads; made where absent, one for all processes of a site.
+
+    Raises StorageError when it cannot be kept.
+    """
+    return write_once(path, secrets.token_bytes(32))
 
 
 def refusal(request: Request) -> tuple[int, str] | None:

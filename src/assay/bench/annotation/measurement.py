@@ -54,12 +54,14 @@ class Spread(NamedTuple):
 
 
 class AnnotationMeasurement(NamedTuple):
-    """`submit`: from sending an answer until it is stored. `to_next`: until the next item is on the screen, without
-    the page's script, which shows it at once. `restart_s`: until the killed site answered again."""
+    """`cpu_ms`: CPU of all server processes for one answer and the page after it; a busy machine changes it less than
+    the clock. `submit`: from sending an answer until it is stored. `to_next`: until the next item is on the screen,
+    without the page's script, which shows it at once. `restart_s`: until the killed site answered again."""
 
     items: int
     open_s: float
     per_s: float
+    cpu_ms: float
     submit: Spread
     to_next: Spread
     faults: tuple[str, ...]
@@ -87,8 +89,10 @@ def bench_annotation(
                 names, HOST, server.port, NAME, plan.annotators / plan.rate, plan.seconds, PATIENCE_S, plan.seed
             )
             with crowd(visitors, processes=plan.processes) as people:
+                before_s = server.cpu_s()
                 people.go()
                 told = people.tell()
+                cpu_s = server.cpu_s() - before_s
             reckoned = reckon(workspace.records, told.submits, annotators=names)
             said("killing the site in the middle")
             killed, restart_s = _over_kill(server, visitors._replace(seconds=plan.kill_seconds), plan.processes)
@@ -100,6 +104,7 @@ def bench_annotation(
         items=plan.items,
         open_s=open_s,
         per_s=len(timed) / (plan.seconds - WARM_UP_S),
+        cpu_ms=1000 * cpu_s / max(1, len(told.submits)),
         submit=_spread([one.stored_s for one in timed]),
         to_next=_spread([one.next_s for one in timed]),
         faults=(*told.faults, *killed.faults, *_trouble(log)),

@@ -62,7 +62,9 @@ class Annotator:
         shown = time.perf_counter()
         if status != 303:
             return True
-        if where.endswith("said=gone"):
+        if not where.startswith(f"{self.path}?"):
+            self.faults.append(f"POST {self.path}/answer {status}: led to {where}")
+        elif where.endswith("said=gone"):
             self.gone += 1
         else:
             self.submits.append((fields["item"], sent - started, stored - sent, shown - sent))
