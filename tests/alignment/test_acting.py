@@ -29,7 +29,7 @@ from assay.records.observation import Alarm
 from assay.storage import Workspace
 
 PROMPTS = [user_prompt(text) for text in ("Why is the sky blue?", "How do I sleep better?")]
-LORA = LoraSettings(r=4, alpha=8, top_layers=2)
+LORA = LoraSettings(r=4, alpha=8, top_layers=2, targets=("q_proj", "v_proj"))
 ONLINE = OnlineDpoSettings(
     rounds=3,
     per_device_train_batch_size=1,

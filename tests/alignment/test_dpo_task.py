@@ -50,7 +50,12 @@ def demonstrations(now, count=3):
 
 
 def settings(**changes):
-    plain = {"per_device_train_batch_size": 2, "learning_rate": 5e-3, "save_steps": 1, "lora": LoraSettings(r=4)}
+    plain = {
+        "per_device_train_batch_size": 2,
+        "learning_rate": 5e-3,
+        "save_steps": 1,
+        "lora": LoraSettings(r=4, targets=("q_proj", "v_proj")),
+    }
     return DpoSettings(**plain | changes)
 
 

@@ -14,6 +14,7 @@ from assay.records.conversation import user_prompt
 from assay.records.errors import TrainingError
 
 PROMPTS = [user_prompt(text) for text in ("Why is the sky blue?", "Capital of France?")]
+ALL_KINDS = LoraSettings(r=4, top_layers=2)
 METHODS = ("grpo", "dapo", "dr_grpo", "rloo", "reinforce")
 
 
@@ -25,7 +26,7 @@ def settings(**changes):
         "max_completion_length": 6,
         "learning_rate": 1e-2,
         "save_steps": 1,
-        "lora": LoraSettings(r=4, top_layers=2),
+        "lora": LoraSettings(r=4, top_layers=2, targets=("o_proj", "down_proj")),
     }
     return GrpoSettings(**plain | changes)
 
@@ -120,6 +121,7 @@ def test_advantages_compare_within_a_prompt(made):
 
 def test_steps_raise_the_reward(made, tmp_path):
     run = made(
+        lora=ALL_KINDS,
         rounds=8,
         num_generations=12,
         per_device_train_batch_size=24,
@@ -149,7 +151,7 @@ def test_a_stronger_penalty_keeps_the_policy_nearer(made, tmp_path):
 
 
 def test_the_coefficient_adapts_towards_the_target_within_its_limit_and_keeps_what_monitors_raised(made, tmp_path):
-    run = made(rounds=5, kl_target=1e-6, kl_horizon=1.0, kl_raise_limit=4.0, save_steps=99)
+    run = made(lora=ALL_KINDS, rounds=5, kl_target=1e-6, kl_horizon=1.0, kl_raise_limit=4.0, save_steps=99)
     log = run.train(tmp_path).log
     assert log[0]["kl_coef"] == log[1]["kl_coef"] == 0.04
     # KL above the target: times 1 + 0.2 x 6 completions a round, to at most four times.

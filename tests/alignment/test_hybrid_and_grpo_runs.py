@@ -19,7 +19,7 @@ from assay.records.conversation import user_prompt
 from assay.records.judgement import Demonstration
 
 PROMPTS = [user_prompt(text) for text in ("Why is the sky blue?", "Capital of France?")]
-LORA = LoraSettings(r=4, alpha=8, top_layers=2)
+LORA = LoraSettings(r=4, alpha=8, top_layers=2, targets=("q_proj", "v_proj"))
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,14 @@ from alignment_cases import NOW
 from assay.alignment.settings import SftSettings, TrainerSettings
 from assay.alignment.sft import SftTask, epoch_batches
 from assay.alignment.trainer import StepLoss, train
-from assay.lm import add_lora, load
+from assay.lm import LoraSettings, add_lora, load
 from assay.lm.adapters import policy_parameters
 from assay.records.conversation import user_prompt
 from assay.records.errors import StorageError, TrainingError
 from assay.records.judgement import Demonstration
 
-SETTINGS = SftSettings(num_train_epochs=3, per_device_train_batch_size=2, save_steps=2, learning_rate=1e-2)
+LORA = LoraSettings(targets=("q_proj", "v_proj"))
+SETTINGS = SftSettings(num_train_epochs=3, per_device_train_batch_size=2, save_steps=2, learning_rate=1e-2, lora=LORA)
 
 
 def demonstrations(now, count=5):

@@ -1,13 +1,16 @@
 """Walk benchmark: bars against worked numbers, a real quick walk on the tiny model, a walk that fails."""
 
 import json
+import multiprocessing
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
 
 from assay.bench.bars import Bar, bars_as_json
 from assay.bench.walk import WalkMeasurement, bars_of, bench_walk
-from assay.cli.app import app
+from assay.cli.app import app, main
 from assay.records.errors import StorageError
 from assay.records.evidence import Curve
 
@@ -57,7 +60,21 @@ def test_json_holds_value_threshold_and_verdict():
     assert row == {"name": "a", "measured": 2.0, "threshold": 1.0, "direction": "at_most", "unit": "s", "holds": False}
 
 
-def test_a_quick_walk_on_the_tiny_model_is_measured_and_written(tiny_model_dir, tmp_path):
+def forked(command, **_settings):
+    """Run `python -m assay ARGUMENTS` in a process that need not import torch anew; it ends as a real one would."""
+
+    def run():
+        sys.argv = ["assay", *command[3:]]
+        main()
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join()
+    return subprocess.CompletedProcess(command, process.exitcode, "", "")
+
+
+def test_a_quick_walk_on_the_tiny_model_is_measured_and_written(tiny_model_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr("assay.bench.walk.subprocess.run", forked)
     out, file = tmp_path / "run", tmp_path / "bars.json"
     arguments = ["bench", "walk", "--quick", "--out", str(out), "--json", str(file), "--model", str(tiny_model_dir)]
     result = CliRunner().invoke(app, arguments)

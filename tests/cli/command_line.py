@@ -88,6 +88,7 @@ def write_recipe(directory: Path, model: Path, **changes) -> Path:
     """A recipe for the tiny model, small enough for a test, with its data beside it."""
     write_rows(directory / "judgements.jsonl", judgement_rows())
     write_rows(directory / "demonstrations.jsonl", demonstration_rows())
+    lora = {"r": 4, "targets": ["q_proj", "v_proj"]}
     recipe = {
         "name": "small",
         "model": str(model),
@@ -104,8 +105,9 @@ def write_recipe(directory: Path, model: Path, **changes) -> Path:
         "sampling": {"max_tokens": 4},
         "reward": {"directions": 4, "feature_maps": ["mean-low", "last-high"]},
         "alignment": {
-            "sft": {"num_train_epochs": 1, "learning_rate": 1e-3},
+            "sft": {"num_train_epochs": 1, "learning_rate": 1e-3, "lora": lora},
             "dpo": {
+                "lora": lora,
                 "num_train_epochs": 3,
                 "per_device_train_batch_size": 4,
                 "learning_rate": 1e-3,
@@ -113,7 +115,13 @@ def write_recipe(directory: Path, model: Path, **changes) -> Path:
                 "measure_steps": 7,
                 "max_completion_length": 4,
             },
-            "online_dpo": {"rounds": 2, "max_completion_length": 4, "learning_rate": 1e-3, "save_steps": 1},
+            "online_dpo": {
+                "lora": lora,
+                "rounds": 2,
+                "max_completion_length": 4,
+                "learning_rate": 1e-3,
+                "save_steps": 1,
+            },
             "max_prompts": 6,
             "best_of_n": 1,
         },

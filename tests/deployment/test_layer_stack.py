@@ -1,12 +1,14 @@
 """Layer stack: verdict and status apart, failure modes by fault injection, no state between threads."""
 
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.deployment.layers import ALLOW, Exchange, LayerManifest, LayerStack, LayerVerdict, load_layers
+from assay.deployment.layers import ALLOW, Exchange, LayerManifest, LayerStack, LayerVerdict, build_layers, load_layers
 from assay.deployment.layers.stack import REFUSAL, UNCHECKED
 from assay.records.conversation import user_prompt
 
@@ -129,6 +131,7 @@ def test_the_digest_changes_with_mode_order_and_number_of_layers():
     assert LayerStack((one, two)).digest == LayerStack((Spoken(DENY, "a"), two)).digest
 
 
+DECLARED = yaml.safe_load((files("assay.deployment.layers") / "default_layers.yaml").read_text(encoding="utf-8"))
 TEXTS = st.lists(
     st.one_of(
         st.text(max_size=60),
@@ -142,7 +145,7 @@ TEXTS = st.lists(
 @settings(max_examples=20, deadline=None)
 @given(TEXTS)
 def test_many_threads_get_the_verdicts_that_one_thread_gets(texts):
-    stack, ready = load_layers(), load_layers()
+    stack, ready = (build_layers(DECLARED, source="default") for _ in range(2))
 
     def judged(on, text):
         both = on.run(Exchange(user_prompt(text))), on.run(Exchange(PROMPT, text))

@@ -21,7 +21,10 @@ from assay.rewards.tuning.tuned import TunedReward, warm_average
 TEXTS = ["Paris and Paris again.", "I cannot and cannot.", "Sky.", ""]
 PROMPTS = [prompt_number(k) for k in range(4)]
 SMALL = FinetuneSettings(
-    per_device_train_batch_size=8, lora=LoraSettings(r=4, alpha=8), learning_rate=3e-3, head_learning_rate=1e-2
+    per_device_train_batch_size=8,
+    lora=LoraSettings(r=4, alpha=8, targets=("q_proj", "up_proj")),
+    learning_rate=3e-3,
+    head_learning_rate=1e-2,
 )
 
 

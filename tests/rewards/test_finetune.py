@@ -18,7 +18,9 @@ from assay.rewards.tuning.finetune import (
 from assay.rewards.tuning.shared_prompt import choice_states
 from assay.rewards.tuning.tuned import open_for_training
 
-SMALL = FinetuneSettings(per_device_train_batch_size=8, lora=LoraSettings(r=4, alpha=8), starts_frozen=False)
+SMALL = FinetuneSettings(
+    per_device_train_batch_size=8, lora=LoraSettings(r=4, alpha=8, targets=("q_proj", "up_proj")), starts_frozen=False
+)
 
 
 def test_the_loss_is_that_of_the_frozen_head():

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from reward_cases import NOW
 
+from assay.lm import load
 from assay.records.conversation import user_prompt
 from assay.records.errors import StorageError, TrainingError
 from assay.records.preference import Preference
@@ -40,9 +42,10 @@ def preferences_for_length(now, prompts=12):
     return made
 
 
-@pytest.fixture
-def trained(tiny_lm, now):
-    return train_reward(tiny_lm, preferences_for_length(now), RewardSettings(directions=8), seed=1)
+@pytest.fixture(scope="module")
+def trained(tiny_model_dir):
+    """A reward that no test here changes."""
+    return train_reward(load(str(tiny_model_dir)), preferences_for_length(NOW), RewardSettings(directions=8), seed=1)
 
 
 def test_a_plain_preference_is_learnt_and_its_quality_is_stated(trained):

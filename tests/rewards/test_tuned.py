@@ -14,7 +14,10 @@ from assay.rewards.tuning.training import train_tuned
 from assay.rewards.tuning.tuned import TunedReward, TunedWeights, warm_average
 
 SMALL = FinetuneSettings(
-    per_device_train_batch_size=8, lora=LoraSettings(r=4, alpha=8), learning_rate=3e-3, head_learning_rate=1e-2
+    per_device_train_batch_size=8,
+    lora=LoraSettings(r=4, alpha=8, targets=("q_proj", "up_proj")),
+    learning_rate=3e-3,
+    head_learning_rate=1e-2,
 )
 TEXTS = ["Paris and Paris again.", "I cannot and cannot.", "Sky."]
 PROMPTS = [prompt_number(k) for k in range(3)]

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from assay.cli.context import DEFAULT_WORKSPACE, WorkspaceOption, made, open_workspace
-from assay.evaluation.report import report_from_workspace
 
 app = typer.Typer(help="Write the report: one HTML file that needs no network and no script.")
 
@@ -20,6 +19,8 @@ def report(
     ] = None,
 ) -> None:
     """Write the report on the latest evidence of a workspace, or on the one named."""
+    from assay.evaluation.report import report_from_workspace  # matplotlib; no other command waits for it
+
     opened = open_workspace(workspace)
     try:
         path = report_from_workspace(opened, out or workspace / "report.html", evidence_id=evidence)

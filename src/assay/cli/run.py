@@ -23,10 +23,11 @@ def demo(
     settings: SetOption = None,
 ) -> None:
     """The whole walk on SmolLM2-135M with a simulated panel: where the unguarded loop hacks, where the guard stops."""
-    # torch takes seconds to import; a roll-back or an audit must not wait for it.
+    overrides = _overrides(model, None, settings)
+    # torch takes seconds to import; a roll-back, an audit or a slip of the pen must not wait for it.
     from assay.cli.whole import walk_demo
 
-    walk_demo(_overrides(model, None, settings), out, resume=resume)
+    walk_demo(overrides, out, resume=resume)
 
 
 def run(
@@ -38,9 +39,10 @@ def run(
     settings: SetOption = None,
 ) -> None:
     """Run the walk that a recipe describes."""
+    overrides = _overrides(model, judgements, settings)
     from assay.cli.whole import walk_recipe  # as above
 
-    walk_recipe(recipe, _overrides(model, judgements, settings), out, resume=resume)
+    walk_recipe(recipe, overrides, out, resume=resume)
 
 
 def _overrides(model: str | None, judgements: Path | None, settings: list[str] | None) -> dict[str, Any]:
