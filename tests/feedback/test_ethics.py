@@ -5,9 +5,8 @@ from datetime import timedelta
 
 import pytest
 import yaml
-from typer.testing import CliRunner
+from feedback_cases import feedback
 
-from assay.cli.feedback import app
 from assay.cli.feedback_ethics import require_open
 from assay.feedback import TEXTS, open_campaign, queue_of
 from assay.feedback.campaign import CampaignState, Run, state_of
@@ -16,7 +15,7 @@ from assay.feedback.ethics import Plan, answer, close, dossier_of, read_plan, su
 from assay.governance import create_key, enroll
 from assay.governance.ethics import SIGNED, record_submission, sign_dossier, signer_of
 from assay.records.conversation import user_prompt
-from assay.records.errors import AssayError, GovernanceError, InputError, LedgerError
+from assay.records.errors import GovernanceError, InputError, LedgerError
 from assay.records.judgement import Item
 
 PLAN = {
@@ -150,31 +149,23 @@ def test_a_plan_with_faults_tells_all_of_them(tmp_path, now):
     assert [fault.split(":")[0] for fault in caught.value.faults] == ["risk", "pay_an_hour", "currency"]
 
 
-def _run(*arguments):
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if isinstance(result.exception, AssayError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
 def test_a_review_goes_by_commands_and_stands_in_the_ledger(workspace, keys, tmp_path, now):
     at = ("-w", workspace.directory)
     (tmp_path / "items.jsonl").write_text(json.dumps({"prompt": "p", "first": "a", "second": "b"}))
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(PLAN))
-    assert "submit k" in _run("campaign", "k", tmp_path / "items.jsonl", "--draft", *at)
+    assert "submit k" in feedback("campaign", "k", tmp_path / "items.jsonl", "--draft", *at)
     with pytest.raises(GovernanceError, match="open and signed; got draft"):
-        _run("serve", "--campaign", "k", *at)
-    _run("submit", "k", "--plan", tmp_path / "plan.yaml", "--by", "ada", *at)
-    shown = _run("dossier", "k", *at)
+        feedback("serve", "--campaign", "k", *at)
+    feedback("submit", "k", "--plan", tmp_path / "plan.yaml", "--by", "ada", *at)
+    shown = feedback("dossier", "k", *at)
     assert "Some completions are rude" in shown
     assert "used to train a language model" in shown.replace("\n", " ").replace("      ", "")
     with pytest.raises(GovernanceError, match="another person must sign"):
-        _run("sign", "k", "--as", "ada", "--comment", "fine", *at)
+        feedback("sign", "k", "--as", "ada", "--comment", "fine", *at)
     assert state_of(workspace.records, "k") == "review"
-    _run("sign", "k", "--as", "bob", "--comment", "read it", *at)
+    feedback("sign", "k", "--as", "bob", "--comment", "read it", *at)
     require_open(workspace, "k")
-    _run("close", "k", "--by", "ada", *at)
+    feedback("close", "k", "--by", "ada", *at)
     with pytest.raises(GovernanceError, match="got closed"):
         require_open(workspace, "k")
     events = [entry.value["event"] for entry in workspace.ledger.entries()]

@@ -5,11 +5,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from feedback_cases import ties
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.feedback import Folds, Imported, export_judgements, import_judgements, read_judgements
-from assay.records.conversation import Message, user_prompt
+from assay.records.conversation import Message
 from assay.records.errors import StorageError
 from assay.records.judgement import Critique, Judgement
 from assay.storage import RecordStore
@@ -70,20 +71,7 @@ def test_judgements_come_back_exactly(judgements, suffix):
 
 
 def _stored(workspace, now):
-    judgements = [
-        Judgement(
-            campaign="c",
-            annotator="ada",
-            prompt=user_prompt(f"p{n}"),
-            first="a",
-            second="b",
-            choice="tie",
-            first_shown="left",
-            source="live" if n % 2 else "assay",
-            created_at=now,
-        )
-        for n in range(40)
-    ]
+    judgements = ties(40, now, campaign="c", sources=("assay", "live"))
     import_judgements(workspace.records, Imported("assay", judgements, [], []), folds=Folds())
     return judgements
 

@@ -4,9 +4,8 @@ import json
 
 import pytest
 import uvicorn
-from typer.testing import CliRunner
+from feedback_cases import feedback
 
-from assay.cli.feedback import app
 from assay.feedback import Said, find_campaign, give_consent, next_turn, queue_of, record_answer
 from assay.feedback.accounts import check_password
 from assay.feedback.schemes import Scheme
@@ -20,14 +19,6 @@ ROWS = [
 ]
 
 
-def _run(*arguments):
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if isinstance(result.exception, AssayError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
 @pytest.fixture
 def rows_file(tmp_path):
     path = tmp_path / "rows.jsonl"
@@ -36,16 +27,16 @@ def rows_file(tmp_path):
 
 
 def test_a_file_is_imported_exported_and_imported_again(workspace, rows_file, tmp_path):
-    output = _run("import", rows_file, "-w", workspace.directory)
+    output = feedback("import", rows_file, "-w", workspace.directory)
     assert "60 judgements and 0 demonstrations in assay format, 60 of them new" in output
     assert "left unused" in output
     assert "next: assay" in output
-    assert "60 judgements" in _run("export", tmp_path / "out.jsonl", "-w", workspace.directory)
-    assert "0 of them new" in _run("import", tmp_path / "out.jsonl", "-w", workspace.directory)
+    assert "60 judgements" in feedback("export", tmp_path / "out.jsonl", "-w", workspace.directory)
+    assert "0 of them new" in feedback("import", tmp_path / "out.jsonl", "-w", workspace.directory)
 
 
 def test_held_out_annotators_are_named_on_the_command_line(workspace, rows_file):
-    output = _run("import", rows_file, "-w", workspace.directory, "--held-out-annotators", "bob")
+    output = feedback("import", rows_file, "-w", workspace.directory, "--held-out-annotators", "bob")
     assert "held-out annotators: bob" in output
     assert {j.annotator for j in workspace.records.all(Judgement, split="held_out")} == {"bob"}
 
@@ -53,23 +44,23 @@ def test_held_out_annotators_are_named_on_the_command_line(workspace, rows_file)
 def test_a_bad_file_and_a_missing_workspace_are_told(workspace, rows_file, tmp_path):
     (tmp_path / "bad.jsonl").write_text("{}\n")
     with pytest.raises(AssayError, match="expected in"):
-        _run("import", tmp_path / "bad.jsonl", "-w", workspace.directory)
+        feedback("import", tmp_path / "bad.jsonl", "-w", workspace.directory)
     with pytest.raises(AssayError, match="expected a workspace"):
-        _run("import", rows_file, "-w", tmp_path / "absent")
+        feedback("import", rows_file, "-w", tmp_path / "absent")
 
 
 def test_a_campaign_is_opened_and_served(workspace, tmp_path, monkeypatch):
     (tmp_path / "items.jsonl").write_text(json.dumps({"prompt": "p", "first": "a", "second": "b"}))
-    output = _run("campaign", "kitchen", tmp_path / "items.jsonl", "-w", workspace.directory)
+    output = feedback("campaign", "kitchen", tmp_path / "items.jsonl", "-w", workspace.directory)
     assert "1 items in kitchen" in output
     assert find_campaign(workspace.records, "kitchen").id in output
     served = {}
     monkeypatch.setattr(uvicorn, "run", lambda site, **settings: served.update(settings, site=site))
-    output = _run("serve", "--campaign", "kitchen", "--port", "8123", "-w", workspace.directory)
+    output = feedback("serve", "--campaign", "kitchen", "--port", "8123", "-w", workspace.directory)
     assert "http://127.0.0.1:8123/c/kitchen" in output
     assert (served["host"], served["port"]) == ("127.0.0.1", 8123)
     with pytest.raises(AssayError, match="expected a campaign 'garden'"):
-        _run("serve", "--campaign", "garden", "-w", workspace.directory)
+        feedback("serve", "--campaign", "garden", "-w", workspace.directory)
 
 
 @pytest.fixture
@@ -79,7 +70,7 @@ def kitchen(workspace, tmp_path):
     (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (tmp_path / "scheme.yaml").write_text("name: helpful\nattributes: [{name: honesty, title: Honesty}]\n")
     settings = ["--scheme", tmp_path / "scheme.yaml", "--overlap", "2", "--gold-rate", "0.1"]
-    return _run("campaign", "kitchen", tmp_path / "items.jsonl", *settings, "-w", workspace.directory)
+    return feedback("campaign", "kitchen", tmp_path / "items.jsonl", *settings, "-w", workspace.directory)
 
 
 def test_a_campaign_keeps_its_scheme_its_overlap_and_its_checks(workspace, kitchen):
@@ -93,23 +84,23 @@ def test_the_site_is_open_to_other_machines_only_by_account_or_by_word(workspace
     monkeypatch.setattr(uvicorn, "run", lambda *_, **__: None)
     serve = ("serve", "--campaign", "kitchen", "--host", "0.0.0.0", "-w", workspace.directory)  # noqa: S104
     with pytest.raises(AssayError, match="enter by account"):
-        _run(*serve)
-    assert "judge at" in _run(*serve, "--open")
+        feedback(*serve)
+    assert "judge at" in feedback(*serve, "--open")
     (tmp_path / "password").write_text("correct horse battery\n")
     account = ("account", "ada", "--role", "manager", "--password-file", tmp_path / "password")
-    assert "assay feedback link ada" in _run(*account, "-w", workspace.directory)
+    assert "assay feedback link ada" in feedback(*account, "-w", workspace.directory)
     assert check_password(workspace.records, "ada", "correct horse battery").role == "manager"
-    assert "judge at" in _run(*serve)
+    assert "judge at" in feedback(*serve)
 
 
 def test_a_link_is_printed_for_an_open_account_only(workspace, kitchen):
-    _run("account", "ada", "-w", workspace.directory)
-    assert "https://judge.example/enter?key=" in _run(
+    feedback("account", "ada", "-w", workspace.directory)
+    assert "https://judge.example/enter?key=" in feedback(
         "link", "ada", "--site", "https://judge.example/", "-w", workspace.directory
     )
-    _run("account", "ada", "--close", "-w", workspace.directory)
+    feedback("account", "ada", "--close", "-w", workspace.directory)
     with pytest.raises(AssayError, match="an open account 'ada'"):
-        _run("link", "ada", "-w", workspace.directory)
+        feedback("link", "ada", "-w", workspace.directory)
 
 
 def test_quality_demonstrations_and_withdrawal_are_told(workspace, kitchen, now):
@@ -119,8 +110,8 @@ def test_quality_demonstrations_and_withdrawal_are_told(workspace, kitchen, now)
         item = next_turn(leases, campaign, "ada", now=now).item
         said = Said(overall="left", attributes={"honesty": "tie"}, edit="better")
         record_answer(leases, campaign, "ada", item, said, now=now)
-    assert "ada: 2 judged" in _run("quality", "kitchen", "-w", workspace.directory)
-    assert "2 demonstrations" in _run("demonstrations", "kitchen", "-w", workspace.directory)
-    output = _run("withdraw", "ada", "-w", workspace.directory)
+    assert "ada: 2 judged" in feedback("quality", "kitchen", "-w", workspace.directory)
+    assert "2 demonstrations" in feedback("demonstrations", "kitchen", "-w", workspace.directory)
+    output = feedback("withdraw", "ada", "-w", workspace.directory)
     assert "2 judgements taken back" in output
     assert "stale releases: none" in output

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 import httpx
 import pytest
+from feedback_cases import ties
 from typer.testing import CliRunner
 
 from assay.cli.feedback import app
@@ -39,19 +40,7 @@ class Receiver:
 
 @pytest.fixture
 def records(workspace, now):
-    judgements = [
-        Judgement(
-            campaign="k",
-            annotator="ada",
-            prompt=user_prompt(f"p{n}"),
-            first="a",
-            second="b",
-            choice="tie",
-            first_shown="left",
-            created_at=now,
-        )
-        for n in range(BATCH + 20)
-    ]
+    judgements = ties(BATCH + 20, now)
     workspace.records.put_all((one, "train", "ada") for one in judgements)
     return workspace.records
 

@@ -3,18 +3,9 @@
 Runs with the extra `peers`: make peers.
 """
 
-import os
-
 import numpy as np
 import pytest
 import torch
-
-os.environ |= {
-    "TRL_DISABLE_TELEMETRY": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "DO_NOT_TRACK": "1",
-    "HF_HUB_OFFLINE": "1",
-}
 
 pytestmark = pytest.mark.peers
 

@@ -3,17 +3,9 @@
 Runs with the extra `peers`: make peers.
 """
 
-import os
 from datetime import UTC, datetime
 
 import pytest
-
-os.environ |= {
-    "TRL_DISABLE_TELEMETRY": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "DO_NOT_TRACK": "1",
-    "HF_HUB_OFFLINE": "1",
-}
 
 from assay.alignment.transformers_callback import MonitorCallback
 from assay.monitors import MonitorBank, RuleMonitor, build_monitors

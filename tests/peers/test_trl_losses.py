@@ -4,7 +4,6 @@ TRL's own code runs on a stand-in for its trainer that holds the settings and ha
 running a model. Runs with the extra `peers`: make peers.
 """
 
-import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,14 +21,6 @@ from assay.alignment.losses import (
     preference_loss,
     rloo_loss,
 )
-
-os.environ |= {
-    "TRL_DISABLE_TELEMETRY": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "DO_NOT_TRACK": "1",
-    "HF_HUB_OFFLINE": "1",
-    "TRL_EXPERIMENTAL_SILENCE": "1",
-}
 
 pytestmark = pytest.mark.peers
 trl = pytest.importorskip("trl", reason="TRL is an optional extra: install it with `make peers`")

@@ -192,6 +192,15 @@ def test_the_daily_cap_ends_the_day_and_the_next_one_goes_on(open_site):
     assert "Which answer" in visit.get("/c/k").text
 
 
+def test_the_daily_cap_counts_all_of_today_and_not_the_last_answers_alone(open_site, monkeypatch):
+    monkeypatch.setattr("assay.web.judging.ADVISE_ON", 2)
+    visit = open_site(count=12, daily_cap_min=5)
+    for number in range(5):
+        visit.moments.append(START + timedelta(minutes=number + 1))
+        page = visit.post("/c/k/answer", data={"item": _item(visit), "overall": "tie", "active_s": "60"})
+        assert ("Enough for today" in page.text) == (number == 4)
+
+
 def test_the_changes_of_an_edit_are_shown_word_by_word(open_site, now):
     visit = open_site(Scheme(name="e", created_at=now))
     page = visit.get("/c/k").text

@@ -20,6 +20,7 @@ from assay.feedback.demonstrations import word_diff
 from assay.feedback.fatigue import Advice, Rest, RestReason, advise
 from assay.records.errors import StorageError
 from assay.records.judgement import Item, Judgement
+from assay.storage import RecordStore
 from assay.web.forms import said_from
 from assay.web.keys import keys_of, notice_of, strips_of
 from assay.web.personal import question, settled, texts_of
@@ -29,7 +30,8 @@ from assay.web.site import Desk, Fields, TheDesk
 ADVISE_EVERY = 5
 """A person's answers are looked at for tiredness after every fifth."""
 ADVISE_ON = 200
-"""Their last answers that are looked at: more would take longer to read than the next item to show."""
+"""Their last answers that are looked at, and all of today's where those are more: to read a career at each item would
+take longer than to show the next one."""
 REASONS: dict[PassReason, str] = {
     "not_my_field": "I do not know this field",
     "too_long": "It is too long",
@@ -204,13 +206,23 @@ def _shown(desk: Desk, turn: Turn) -> dict[str, object]:
     return {**shown, "keys": keys, "strips": strips, "reasons": REASONS}
 
 
+def _recent(records: RecordStore, name: str, *, now: datetime) -> list[Judgement]:
+    """A person's last answers: all of today's, which a daily cap counts, and `ADVISE_ON` at least, where there are."""
+    most = ADVISE_ON
+    while True:
+        found = records.all(Judgement, subject=name, newest=most)
+        if len(found) < most or found[0].created_at.date() < now.date():
+            return found
+        most *= 2
+
+
 def _advice(desk: Desk, *, judged: int, now: datetime) -> Advice | None:
     run = run_of(desk.campaign)
     name, records = desk.visitor.name, desk.site.records
     if run.daily_cap_min is None and judged % ADVISE_EVERY:
         return None
     return advise(
-        records.all(Judgement, subject=name, newest=ADVISE_ON),
+        _recent(records, name, now=now),
         records.all(Rest, subject=name),
         now=now,
         break_after_min=run.break_after_min,
