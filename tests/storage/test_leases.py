@@ -95,6 +95,15 @@ def test_a_skip_is_taken_back_only_while_there_is_room(leases):
     assert bob.item == "item 1"
 
 
+def test_a_skip_that_is_taken_back_twice_at_once_takes_one_place_alone(leases):
+    lease = leases.take("q", "ada", now=NOW, item="item 0")
+    leases.finish(lease, "skipped", answer="s", rows=[])
+    skipped = leases.last_finished("q", "ada")
+    assert leases.reopen(skipped, answer=None, rows=[], until=NOW + MINUTE)
+    assert not leases.reopen(skipped, answer=None, rows=[], until=NOW + MINUTE)
+    assert leases.take("q", "bob", now=NOW, item="item 0") is not None
+
+
 def test_what_is_reopened_comes_before_what_is_in_hand(leases):
     first, second, third = (leases.take("q", "ada", now=NOW) for _ in range(3))
     for lease in (first, second):

@@ -190,13 +190,14 @@ class Leases:
         `answer` is what the next answer will supersede.
         """
         with self._writing(lease.queue) as connection:
-            if lease.state == "skipped" and lease.round == 0:
-                if connection.execute(queries.WORK, lease.key).one().is_full:
-                    return False
-                _count(connection, lease.queue, lease.item, by=1)
+            gave_up = lease.state == "skipped" and lease.round == 0  # a skip gave its place to others
+            if gave_up and connection.execute(queries.WORK, lease.key).one().is_full:
+                return False
             change = {**lease.as_found, "said": answer, "end": until.timestamp()}
             if connection.execute(queries.REOPEN, change).rowcount != 1:
                 return False
+            if gave_up:
+                _count(connection, lease.queue, lease.item, by=1)
             self._store(connection, rows)
             return True
 
