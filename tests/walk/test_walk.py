@@ -15,6 +15,7 @@ from assay.cli.config import parse_config
 from assay.cli.stages.plan import stages_of
 from assay.cli.stages.release import decide_release
 from assay.cli.stages.serve import serve_release
+from assay.cli.standing import walk_over
 from assay.cli.walk import Walk, run_walk
 from assay.feedback import Folds, import_judgements, read_judgements
 from assay.monitors import MonitorBank, default_monitors
@@ -116,6 +117,15 @@ def test_the_unguarded_reward_learns_from_counted_votes_and_people_who_judge_are
         "held_out": "joint",
         "votes": "majority",
     }
+    fitted = {reward.name: reward.aggregation_report for reward in walked.records.all(RewardVersion)}
+    assert walked.records.get(AggregationReport, fitted["plain"]).method == "majority"
+    assert walked.records.get(AggregationReport, fitted["proxy"]).method == "joint_without_surface"
+    assert "aggregated by joint without surface" in (walked.directory / "report.html").read_text(encoding="utf-8")
+
+
+def test_single_commands_go_on_from_the_aggregation_that_was_asked_for_and_not_from_the_votes(walked, config):
+    report = walk_over(walked, config).output("preferences", "train")
+    assert walked.records.get(AggregationReport, report).method == "joint_without_surface"
 
 
 def test_the_held_out_reward_saw_only_held_out_people(walked):

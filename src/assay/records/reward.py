@@ -88,3 +88,5 @@ class RewardVersion(Record):
     """Identities of the prompts that were held out of the fit, for calibration and quality."""
     calibrated_from: str | None = None
     """The reward of which this is a new calibration."""
+    aggregation_report: str | None = None
+    """Identity of the aggregation whose preferences it was fitted on: the same judgements may stand in several."""

@@ -128,7 +128,8 @@ def fit_preferences(walk: Walk) -> Outcome:
     wanted = [(SplitName.TRAIN, asked, SplitName.TRAIN.value), (SplitName.WATCH, asked, SplitName.WATCH.value)]
     wanted.append((SplitName.HELD_OUT, JUDGING_AGGREGATION, SplitName.HELD_OUT.value))
     if walk.config.alignment.unguarded_rounds:
-        wanted.append((SplitName.TRAIN, "majority", VOTES))
+        # First, for single commands go on from the latest aggregation of a split.
+        wanted.insert(0, (SplitName.TRAIN, "majority", VOTES))
     outputs, skipped, said = {}, [], []
     for split, method, name in wanted:
         try:

@@ -98,7 +98,7 @@ def recalibrate_reward(walk: Walk, version_id: str, method: str) -> RewardVersio
         do = f"name one of the rewards {', '.join(FITTED_ON)}; `assay reward show` lists them"
         raise InputError(explain(expected="a reward that trains policies", got=repr(old.name), do=do))
     rows, held_out = set(old.identity.rows), set(old.calibration_prompts or ())
-    found = _preferences(walk, old.name)
+    found = _preferences(walk, old.name, report=old.aggregation_report)
     preferences = [p for p in found if p.prompt_id in held_out and rows.issuperset(p.judgements)]
     if not preferences:
         split = FITTED_ON[old.name][0].value
@@ -139,10 +139,13 @@ def require_texts_fit(lm: LanguageModel, rows: Sequence[tuple[Prompt, str]]) -> 
     )
 
 
-def _preferences(walk: Walk, reward: str) -> list[Preference]:
-    """The preferences that a named reward is fitted on, at most the configured number, chosen by the seed."""
+def _preferences(walk: Walk, reward: str, *, report: str | None = None) -> list[Preference]:
+    """The preferences that a named reward is fitted on, at most the configured number, chosen by the seed.
+
+    `report` names another aggregation than the walk's.
+    """
     split, output = FITTED_ON[reward]
-    report = walk.output("preferences", output)
+    report = report or walk.output("preferences", output)
     found = [p for p in walk.workspace.training.all(Preference, split) if p.aggregation == report]
     return choose(found, walk.config.max_reward_preferences, seed=stage_seed(walk.config, "reward-rows"))
 
@@ -190,6 +193,7 @@ def _version(
         identity=identity,
         training_pairs=trained.fitted_pairs,
         calibration_prompts=trained.calibration_prompts,
+        aggregation_report=preferences[0].aggregation,
         provenance=Provenance(
             seed=seed,
             data_hash=digest(sorted(p.id for p in preferences)),

@@ -39,12 +39,13 @@ def gather(workspace: Workspace, evidence: Evidence) -> Dossier:
     request = _last([one for one in records.all(ChangeRequest) if one.evidence == evidence.id])
     request_id = None if request is None else request.id
     stages = records.all(StageRecord)
+    rewards = {reward.identity.content_hash: reward for reward in records.all(RewardVersion)}
+    reward = _optimised(known.get(evidence.policy), rewards, trained)
+    report_id = None if reward is None else reward.aggregation_report
     return Dossier(
         policies=tuple(known[name] for name in dict.fromkeys(wanted) if name in known),
-        reward=_optimised(
-            known.get(evidence.policy), {r.identity.content_hash: r for r in records.all(RewardVersion)}, trained
-        ),
-        aggregation=records.latest(AggregationReport),
+        reward=reward,
+        aggregation=records.get(AggregationReport, report_id) if report_id else records.latest(AggregationReport),
         change_request=request,
         approvals=tuple(one for one in records.all(Approval) if one.change_request == request_id),
         decision=_last([one for one in records.all(Decision) if one.change_request == request_id]),

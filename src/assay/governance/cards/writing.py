@@ -74,7 +74,9 @@ def _is_released(workspace: Workspace, policy: PolicyVersion, now: datetime) -> 
 
 
 def _aggregation(workspace: Workspace, reward: RewardVersion) -> AggregationReport | None:
-    """The report behind the preferences whose judgements the reward was fitted on."""
+    """The report behind the preferences of the reward; where it names none, one on any of its judgements."""
+    if reward.aggregation_report is not None:
+        return workspace.records.get(AggregationReport, reward.aggregation_report)
     rows = set(reward.identity.rows)
     for preference in workspace.records.all(Preference):
         if rows & set(preference.judgements):
