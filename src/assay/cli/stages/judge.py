@@ -171,7 +171,7 @@ def _raters(walk: Walk, lm: LanguageModel, prompts: list[Prompt]) -> tuple[list[
     if walk.config.feedback.source == "simulated":
         raters.append(GoldRater(load_gold()))
     else:
-        skipped.append("gold: no gold exists for real people; the raters and held-out human labels stand in")
+        skipped.append("gold: only the demo's own run has one; the raters and the held-out labels stand in")
     for rater in raters:
         walk.workspace.firewall.register(Registration(created_at=now(), side="evaluation", identity=rater.identity))
     return raters, check, skipped
