@@ -11,7 +11,7 @@ import torch
 from assay.alignment import dpo as dpo_module
 from assay.alignment import reference
 from assay.alignment.acting import HasKlCoef
-from assay.alignment.dpo import DpoTask, dpo_step
+from assay.alignment.dpo import DpoTask, Kept, dpo_step
 from assay.alignment.losses import REFERENCE_FREE, LossType, dpo_loss
 from assay.alignment.settings import DpoSettings
 from assay.alignment.trainer import train, whole
@@ -70,7 +70,7 @@ def task(tiny_model_dir, now):
                 parameter.add_(0.02)
         rows = [preference(i, now) for i in range(count)] if rows is None else rows
         demos = demonstrations(now) if chosen.demonstrations_share else ()
-        return lm, DpoTask(lm, rows, chosen, seed=4, ref_adapter=None, demonstrations=demos, lower=lower)
+        return lm, DpoTask(lm, rows, chosen, seed=4, ref_adapter=None, demonstrations=demos, kept=Kept(lower=lower))
 
     return make
 
@@ -126,7 +126,7 @@ def test_the_reference_s_numbers_are_kept_by_content(task, tmp_path, now, monkey
     lm = load(task()[0].source)
     rows = [preference(i, now) for i in range(4)]
     add_lora(lm, LoraSettings(r=4), seed=0)
-    make = partial(DpoTask, lm, settings=settings(), seed=4, cache=tmp_path)
+    make = partial(DpoTask, lm, settings=settings(), seed=4, kept=Kept(tmp_path))
     first = make(rows, ref_adapter=None)
     (kept,) = tmp_path.iterdir()
     scored = []

@@ -1,5 +1,6 @@
 """Artifacts: half-written ones are never seen, tampered ones refused, and a full disk leaves nothing behind."""
 
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -58,6 +59,16 @@ def test_an_artifact_is_named_by_its_content_and_kept_once(store: ArtifactStore,
     assert names(tmp_path / "artifacts") == sorted([first, other])
     assert (store.path(first) / "a.txt").read_text() == "hello"
     store.verify(first)
+
+
+def test_two_processes_that_keep_the_same_content_at_once_both_succeed(store, tmp_path, monkeypatch) -> None:
+    def flushed_while_another_process_is_faster(new: Path) -> None:
+        shutil.copytree(new, new.parent / directory_hash(new))
+
+    monkeypatch.setattr("assay.storage.artifacts._flush", flushed_while_another_process_is_faster)
+    name = store.add_json({"a": 1})
+    assert store.read_json(name) == {"a": 1}
+    assert [path.name for path in store.path(name).parent.iterdir()] == [name]
 
 
 def test_a_json_value_comes_back(store: ArtifactStore) -> None:

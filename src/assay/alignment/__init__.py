@@ -2,8 +2,8 @@
 
 `runs` is the room in reading order: one function a method. `sft`, `dpo`, `online_dpo`, `grpo` and `best_of_n` are the
 methods, `losses` their losses, `estimators` and `constraints` what stands between a reward and a loss, `trainer` the
-step loop, `checkpoint` exact resume, `sampling` and `measuring` what is seen of the policy on the way, `scoring` the
-proxy reward and the watch panel, `settings` what a run is told.
+step loop, `checkpoint` exact resume, `distributed` several processes, `sampling` and `measuring` what is seen of the
+policy on the way, `scoring` the proxy reward and the watch panel, `settings` what a run is told.
 """
 
 from assay.alignment.best_of_n import best_of_n_path, draw_candidates, pick_best

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from safetensors.torch import load_file, save_file
 
+from assay.alignment.distributed import Group
 from assay.lm import LanguageModel, save_adapter
 from assay.lm.adapters import policy_parameters, restore_weights
 from assay.records.errors import StorageError, TrainingError, explain
@@ -78,6 +79,21 @@ def restore_checkpoint(
     restore_weights(lm, last)
     _restore_optimizer(lm, optimizer, load_file(last / "optimizer.safetensors"))
     return Restored(state["global_step"], state["log_history"], state["extra"])
+
+
+def hand_out(directory: Path, group: Group) -> None:
+    """Give every process the last checkpoint of process 0, in its own directory, so that all resume from the same."""
+    found = group.from_leader(lambda: _read(_checkpoints(directory)[-1:]))
+    if group.is_leader:
+        return
+    for name, content in found.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _read(checkpoints: list[Path]) -> dict[str, bytes]:
+    return {f"{one.name}/{file.name}": file.read_bytes() for one in checkpoints for file in one.iterdir()}
 
 
 def _checkpoints(directory: Path) -> list[Path]:

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from assay.alignment.distributed import ALONE, Group
 from assay.alignment.kl_coef import KlCoef
 from assay.alignment.losses import Knobs, Pairs, chosen_nll, preference_loss
 from assay.alignment.reference import reference_sums
 from assay.alignment.settings import DpoSettings
 from assay.alignment.sft import epoch_batches
-from assay.alignment.trainer import PART_TOKENS, StepLoss, whole
+from assay.alignment.trainer import PART_TOKENS, StepLoss, counted, whole
 from assay.lm import LanguageModel, encode_pair
 from assay.lm.adapters import lowest_adapted_layer
-from assay.lm.batching import by_tokens
 from assay.lm.chat import EncodedPair
 from assay.lm.logprobs import Body, sequence_logprobs
 from assay.lm.lower import LowerStates, can_split
@@ -27,15 +27,29 @@ from assay.records.judgement import Demonstration
 from assay.records.preference import Preference
 
 
+class Kept(NamedTuple):
+    """Directories for what need not be computed twice, None for not keeping it.
+
+    `reference` holds the reference's log-probabilities, also for other runs on the same pairs; `lower` the states below
+    the adapters (`lm.lower`).
+    """
+
+    reference: Path | None = None
+    lower: Path | None = None
+
+
+NOTHING_KEPT = Kept()
+
+
 class DpoTask:
     """One step is one batch of preferences, with its share of demonstrations.
 
-    `kl_coef` is the beta that monitors may raise; a loss without a reference has none. `cache` is a directory for the
-    reference's log-probabilities, which other runs on the same pairs then need not compute; `lower` is one for the
-    states below the adapters (`lm.lower`).
+    `kl_coef` is the beta that monitors may raise; a loss without a reference has none. The processes of `group` share
+    steps and the reference's log-probabilities out.
     """
 
     kl_coef: KlCoef
+    group: Group
 
     def __init__(
         self,
@@ -46,13 +60,13 @@ class DpoTask:
         seed: int,
         ref_adapter: str | None,
         demonstrations: Sequence[Demonstration] = (),
-        cache: Path | None = None,
-        lower: Path | None = None,
+        kept: Kept = NOTHING_KEPT,
+        group: Group = ALONE,
     ) -> None:
         if not preferences:
             do = "collect judgements that prefer one completion over another"
             raise TrainingError(explain(expected="at least one preference", got="none", do=do))
-        self._lm, self._settings = lm, settings
+        self._lm, self._settings, self.group = lm, settings, group
         self._beta = KlCoef(settings.beta, factor=settings.kl_raise_factor, limit=settings.kl_raise_limit)
         if settings.has_reference:
             self.kl_coef = self._beta
@@ -68,12 +82,11 @@ class DpoTask:
         used = sorted({i for batch in self._batches for i in batch})
         columns = [self._chosen, self._rejected, *([self._strangers] if self._strangers else [])]
         self._ref = torch.zeros((len(columns), len(preferences)))
-        self._body = _lower_states(lm, [column[i] for i in used for column in columns], lower)
+        self._body = _lower_states(lm, [column[i] for i in used for column in columns], kept.lower)
         if settings.has_reference:
             wanted = [column[i] for column in columns for i in used]
-            self._ref[:, used] = reference_sums(lm, wanted, ref_adapter, cache=cache, body=self._body).reshape(
-                len(columns), -1
-            )
+            sums = reference_sums(lm, wanted, ref_adapter, cache=kept.reference, body=self._body, group=group)
+            self._ref[:, used] = sums.reshape(len(columns), -1)
 
     def loss(self, step: int) -> StepLoss:
         """Mean loss of the step's preferences, plus the declared weights of the SFT term and the demonstrations."""
@@ -83,14 +96,14 @@ class DpoTask:
         """The same in parts that add up, each of at most `PART_TOKENS` packed tokens; longer rows are parts alone."""
         rows = self._batches[step]
         baseline = self._stranger_log_ratio(rows) if self._strangers else None
-        once = {"beta": self._beta.value}
-        if baseline is not None:
+        once = {"beta": self._beta.value} if self.group.is_leader else {}
+        if baseline is not None and self.group.is_leader:
             once["kl"] = max(0.0, float(baseline))
         chosen, rejected = self._chosen, self._rejected
         tokens = [chosen[i].length + len(rejected[i].completion) for i in rows]
-        for part in by_tokens(tokens, max_tokens=PART_TOKENS):
-            found = self._preference_part(rows, [rows[k] for k in part], baseline)
-            yield found._replace(metrics=found.metrics | once)
+        for part in self.group.parts(tokens, max_tokens=PART_TOKENS):
+            found = self._preference_part(rows, [rows[k] for k in part.rows], baseline)
+            yield counted(part, found._replace(metrics=found.metrics | once))
             once = {}
         if self._demonstrations:
             yield from self._demonstration_parts(self._demonstrations[step])
@@ -120,10 +133,10 @@ class DpoTask:
     def _demonstration_parts(self, pairs: Sequence[EncodedPair]) -> Iterator[StepLoss]:
         """What the step's demonstrations add: their NLL in nats a token, at its weight."""
         tokens = sum(len(pair.completion) for pair in pairs)
-        for part in by_tokens([pair.length for pair in pairs], max_tokens=PART_TOKENS):
-            nll = -sequence_logprobs(self._lm, [pairs[i] for i in part]).sum() / tokens
-            metrics = {"demonstrations/nll": float(nll.detach()), "demonstrations/count": float(len(part))}
-            yield StepLoss(self._settings.demonstrations_weight * nll, metrics)
+        for part in self.group.parts([pair.length for pair in pairs], max_tokens=PART_TOKENS):
+            nll = -sequence_logprobs(self._lm, [pairs[i] for i in part.rows]).sum() / tokens
+            metrics = {"demonstrations/nll": float(nll.detach()), "demonstrations/count": float(len(part.rows))}
+            yield counted(part, StepLoss(self._settings.demonstrations_weight * nll, metrics))
 
     def state(self) -> dict[str, Any]:
         """The beta that monitors may have raised: batches follow from the seed, the reference from the base."""
@@ -135,9 +148,14 @@ class DpoTask:
 
     def _stranger_log_ratio(self, rows: Sequence[int]) -> torch.Tensor:
         """Mean log-ratio of the batch's prompts with completions of other prompts: KTO's baseline, without gradient."""
-        with torch.no_grad():
-            policy = sequence_logprobs(self._lm, [self._strangers[i] for i in rows], body=self._body)
-        return (policy - self._ref[2, rows]).mean()
+        found = torch.zeros(())
+        tokens = [self._strangers[i].length for i in rows]
+        for part in self.group.parts(tokens, max_tokens=sum(tokens)):
+            own = [rows[k] for k in part.rows]
+            with torch.no_grad():
+                policy = sequence_logprobs(self._lm, [self._strangers[i] for i in own], body=self._body)
+            found = found + part.counts * (policy - self._ref[2, own]).sum()
+        return self.group.total(found) / len(rows)
 
 
 def dpo_step(

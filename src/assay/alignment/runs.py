@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from assay.alignment.acting import ActingObserver
-from assay.alignment.dpo import DpoTask
+from assay.alignment.distributed import ALONE, Group
+from assay.alignment.dpo import DpoTask, Kept
 from assay.alignment.grpo import GrpoTask
 from assay.alignment.measuring import MeasuringObserver
 from assay.alignment.online_dpo import OnlineDpoTask
@@ -21,12 +22,13 @@ from assay.alignment.sampling import PolicySampler
 from assay.alignment.scoring import StepScorer, TrainingRewards
 from assay.alignment.settings import DpoSettings, GrpoSettings, OnlineDpoSettings, SftSettings, TrainerSettings
 from assay.alignment.sft import SftTask
-from assay.alignment.trainer import Task, train
+from assay.alignment.trainer import Shareable, Task, train
 from assay.lm import LanguageModel, Sampling, add_lora, load_adapter, save_adapter
 from assay.lm.adapters import POLICY
 from assay.monitors import MonitorBank
 from assay.monitors.run_log import RUN_LOG, Begun, RunLog
 from assay.records.conversation import Prompt
+from assay.records.errors import TrainingError, explain
 from assay.records.identity import ScorerIdentity
 from assay.records.judgement import Demonstration
 from assay.records.observation import Observation
@@ -56,6 +58,8 @@ class RunContext:
     on_step: Callable[[int, int, dict[str, float]], object] | None = None
     """Called with steps done, steps in all, and the step's numbers."""
     on_checkpoint: Callable[[Observation], object] | None = None
+    group: Group = ALONE
+    """The processes that share the run; each has a `directory` of its own, and process 0's is the one that counts."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ def run_sft(
 ) -> PolicyVersion:
     """Fine-tune on demonstrations. Raises TrainingError without any."""
     prepare_policy(lm, None, settings, seed=context.seed)
-    task = SftTask(lm, demonstrations, settings, seed=context.seed)
+    context.group.shard(lm)
+    task = SftTask(lm, demonstrations, settings, seed=context.seed, group=context.group)
     data_hash = digest(sorted(d.id for d in demonstrations))
     steps = _train(lm, task, settings, context, data_hash, None)
     adapter = context.artifacts.add(lambda directory: save_adapter(lm, directory))
@@ -97,6 +102,7 @@ def run_dpo(
     """
     demonstrations = demonstrations if settings.demonstrations_share else ()
     ref = prepare_policy(lm, _adapter_path(context, start), settings, seed=context.seed)
+    context.group.shard(lm)
     lower = context.directory / "lower"
     task = DpoTask(
         lm,
@@ -105,8 +111,8 @@ def run_dpo(
         seed=context.seed,
         ref_adapter=ref,
         demonstrations=demonstrations,
-        cache=context.directory.parent / ".reference",
-        lower=lower,
+        kept=Kept(context.directory.parent / ".reference", None if context.group.mode == "fsdp2" else lower),
+        group=context.group,
     )
     sampling = Sampling(max_tokens=settings.max_completion_length, seed=context.seed)
     sampler = PolicySampler(lm, watched.prompts, sampling, n=1, ref_adapter=ref)
@@ -189,6 +195,7 @@ def _train(
     fingerprint = digest(
         {"settings": plain, "data": data_hash, "model": lm.id, "seed": context.seed, "from": list(begins_with)}
     )
+    _require_shared(task, context.group)
     with nullcontext() if observer is None else observer.noting_a_break():
         result = train(
             lm,
@@ -201,6 +208,13 @@ def _train(
             progress=None if on_step is None else lambda step, entry: on_step(step, task.steps, entry),
         )
     return result.steps
+
+
+def _require_shared(task: Task, group: Group) -> None:
+    if group.size > 1 and not isinstance(task, Shareable):
+        got = f"{type(task).__name__} in {group.size} processes"
+        do = "run this method in one process; sft and dpo can have more"
+        raise TrainingError(explain(expected="a method whose steps can be shared out", got=got, do=do))
 
 
 def _begins_with(start: PolicyVersion | None, watched: Watched) -> list[str]:

@@ -5,26 +5,34 @@ from typing import Any
 
 import numpy as np
 
+from assay.alignment.distributed import ALONE, Group
 from assay.alignment.losses import sft_loss
 from assay.alignment.settings import SftSettings
-from assay.alignment.trainer import PART_TOKENS, StepLoss, whole
+from assay.alignment.trainer import PART_TOKENS, StepLoss, counted, whole
 from assay.lm import LanguageModel, encode_pair
-from assay.lm.batching import by_tokens
 from assay.lm.logprobs import token_logprobs
 from assay.records.errors import TrainingError, explain
 from assay.records.judgement import Demonstration
 
 
 class SftTask:
-    """One step is one batch of demonstrations, in an order drawn anew each epoch from the seed."""
+    """One step is one batch of demonstrations, in an order drawn anew each epoch from the seed; `group` shares it."""
+
+    group: Group
 
     def __init__(
-        self, lm: LanguageModel, demonstrations: Sequence[Demonstration], settings: SftSettings, *, seed: int
+        self,
+        lm: LanguageModel,
+        demonstrations: Sequence[Demonstration],
+        settings: SftSettings,
+        *,
+        seed: int,
+        group: Group = ALONE,
     ) -> None:
         if not demonstrations:
             do = "import demonstrations (rows with prompt and completion), or leave the SFT stage out"
             raise TrainingError(explain(expected="at least one demonstration", got="none", do=do))
-        self._lm = lm
+        self._lm, self.group = lm, group
         self._pairs = [encode_pair(lm, d.prompt, d.completion) for d in demonstrations]
         self._batches = epoch_batches(
             len(self._pairs), settings.per_device_train_batch_size, epochs=settings.num_train_epochs, seed=seed
@@ -39,10 +47,10 @@ class SftTask:
         """The same in parts of at most `PART_TOKENS` tokens; each token counts once, whichever part it stands in."""
         pairs = [self._pairs[i] for i in self._batches[step]]
         tokens = sum(len(pair.completion) for pair in pairs)
-        for part in by_tokens([pair.length for pair in pairs], max_tokens=PART_TOKENS):
-            logprobs = token_logprobs(self._lm, [pairs[i] for i in part])
+        for part in self.group.parts([pair.length for pair in pairs], max_tokens=PART_TOKENS):
+            logprobs = token_logprobs(self._lm, [pairs[i] for i in part.rows])
             share = len(logprobs) / tokens
-            yield StepLoss(share * sft_loss(logprobs), {"num_tokens": float(len(logprobs))})
+            yield counted(part, StepLoss(share * sft_loss(logprobs), {"num_tokens": float(len(logprobs))}))
 
     def state(self) -> dict[str, Any]:
         """Nothing: the batches follow from the seed."""

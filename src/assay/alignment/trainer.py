@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 
-from assay.alignment.checkpoint import restore_checkpoint, save_checkpoint
+from assay.alignment.checkpoint import hand_out, restore_checkpoint, save_checkpoint
+from assay.alignment.distributed import ALONE, Group, Part
 from assay.alignment.settings import TrainerSettings
 from assay.lm import LanguageModel
 from assay.lm.adapters import policy_parameters
@@ -52,8 +53,20 @@ class InParts(Protocol):
     """A task whose loss comes in parts: one part's activations are in memory at a time."""
 
     def parts(self, step: int) -> Iterator[StepLoss]:
-        """Parts whose values and metrics add up to those of the step."""
+        """Parts whose values and metrics add up to those of the step, over all processes where these share it."""
         ...
+
+
+@runtime_checkable
+class Shareable(InParts, Protocol):
+    """A task in parts whose steps the processes of a group share out."""
+
+    group: Group
+
+
+def counted(part: Part, loss: StepLoss) -> StepLoss:
+    """The loss of a part, or nothing where it does not count."""
+    return loss if part.counts else StepLoss(0.0 * loss.value, {})
 
 
 def whole(parts: Iterable[StepLoss]) -> StepLoss:
@@ -102,12 +115,17 @@ def train(
 ) -> TrainerResult:
     """Take the task's steps on the policy's adapter. `fingerprint` names settings and data: a resume must match it.
 
-    Raises TrainingError when a loss or gradient is not finite; the last checkpoint is then still whole.
+    Where a group shares the task, each process has a `directory` of its own, process 0 alone writes checkpoints, and a
+    resume may have another number of processes. Raises TrainingError when a loss or gradient is not finite; the last
+    checkpoint is then still whole.
     """
+    group = _group_of(task)
+    group.require_same("settings, data and model", fingerprint)
     parameters = list(policy_parameters(lm).values())
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     start, log = 0, []
     if resume:
+        hand_out(directory, group)
         restored = restore_checkpoint(directory, lm, optimizer, fingerprint=fingerprint)
         if restored is not None:
             start, log = restored.step, restored.log
@@ -121,11 +139,15 @@ def train(
         log.append(entry)
         if progress is not None:
             progress(step + 1, entry)
-        if (step + 1) % settings.save_steps == 0:
+        if (step + 1) % settings.save_steps == 0 and group.is_leader:
             extra = {"task": task.state(), "observer": observer.state() if observer is not None else {}}
             save_checkpoint(directory, lm, optimizer, step=step + 1, log=log, extra=extra, fingerprint=fingerprint)
     was_stopped = observer is not None and observer.look(task.steps, is_last=True)
     return TrainerResult(task.steps, was_stopped, log)
+
+
+def _group_of(task: Task) -> Group:
+    return task.group if isinstance(task, Shareable) else ALONE
 
 
 def _take_step(
@@ -139,9 +161,13 @@ def _take_step(
     rate = settings.learning_rate * step_size_factor(
         step, task.steps, warmup_ratio=settings.warmup_ratio, kind=settings.lr_scheduler_type
     )
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    loss = whole(_learned(part) for part in (task.parts(step) if isinstance(task, InParts) else [task.loss(step)]))
+    for parameter_group in optimizer.param_groups:
+        parameter_group["lr"] = rate
+    parts = task.parts(step) if isinstance(task, InParts) else [task.loss(step)]
+    own = whole(_learned(part) for part in parts)
+    group = _group_of(task)
+    group.add_gradients(parameters)
+    loss = whole(group.gather(own))
     norm = torch.nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm)
     value = float(loss.value)
     if not math.isfinite(value) or not math.isfinite(float(norm)):

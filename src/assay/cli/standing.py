@@ -4,11 +4,13 @@ What the stages would have made is taken from the latest records: the latest agg
 with the watch panel that fits it, the latest policy of each name.
 """
 
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from assay.alignment.distributed import ALONE, Group
 from assay.cli.config import RunConfig, parse_config
 from assay.cli.context import now, open_workspace
 from assay.cli.walk import STEPS, Walk
@@ -26,29 +28,48 @@ STAGE_OF_POLICY = {"reference": "model"}
 
 @contextmanager
 def open_walk(
-    directory: Path, *, model: str | None, seed: int, resume: bool = False, **sections: dict[str, Any]
+    directory: Path,
+    *,
+    model: str | None,
+    seed: int,
+    resume: bool = False,
+    group: Group = ALONE,
+    **sections: dict[str, Any],
 ) -> Iterator[Walk]:
     """Hold the lock of an existing workspace and walk over it. `sections` are those of a recipe, as plain data.
 
+    Of a group, process 0 holds the lock and writes; the others read, and keep their scratch files elsewhere.
     `model` None is the one that the workspace was made with. Raises ConfigError without workspace or reference policy
     and for wrong settings, BusyError while another run holds the directory.
     """
-    workspace = open_workspace(directory)
-    try:
-        with run_lock(directory):
+    with ExitStack() as until_done:
+        workspace = open_workspace(directory)
+        until_done.callback(workspace.close)
+        own = None
+        if group.is_leader:
+            until_done.enter_context(run_lock(directory))
             workspace.artifacts.clean()
-            references = [policy for policy in workspace.records.all(PolicyVersion) if policy.method == "reference"]
-            if not references:
-                do = f"name the model with `assay init -w {directory} --model MODEL`"
-                raise ConfigError(explain(expected=f"a reference policy in {directory}", got="none", do=do))
-            data = {"name": STEPS, "seed": seed, "feedback": {"source": "file"}, **sections}
-            data["model"] = model or references[-1].base_model
-            yield walk_over(workspace, parse_config(data, where="the command's settings"), resume=resume)
-    finally:
-        workspace.close()
+        else:
+            own = Path(until_done.enter_context(tempfile.TemporaryDirectory(prefix="assay-")))
+        references = [policy for policy in workspace.records.all(PolicyVersion) if policy.method == "reference"]
+        if not references:
+            do = f"name the model with `assay init -w {directory} --model MODEL`"
+            raise ConfigError(explain(expected=f"a reference policy in {directory}", got="none", do=do))
+        data = {"name": STEPS, "seed": seed, "feedback": {"source": "file"}, **sections}
+        data["model"] = model or references[-1].base_model
+        config = parse_config(data, where="the command's settings")
+        group.require_same("settings", config.hash)  # and the workspace is clean before anybody writes
+        yield walk_over(workspace, config, resume=resume, group=group, own_scratch=own)
 
 
-def walk_over(workspace: Workspace, config: RunConfig, *, resume: bool = False) -> Walk:
+def walk_over(
+    workspace: Workspace,
+    config: RunConfig,
+    *,
+    resume: bool = False,
+    group: Group = ALONE,
+    own_scratch: Path | None = None,
+) -> Walk:
     """A walk whose earlier stages are the latest records of the workspace."""
     records = workspace.records
     made: dict[str, dict[str, str]] = {
@@ -58,7 +79,7 @@ def walk_over(workspace: Workspace, config: RunConfig, *, resume: bool = False) 
     for policy in records.all(PolicyVersion):
         made[STAGE_OF_POLICY.get(policy.name, policy.name)] = {"policy": policy.id, "adapter": policy.adapter or ""}
     done = {stage: _record(config, stage, outputs) for stage, outputs in made.items()}
-    return Walk(workspace, config, resume=resume, done=done)
+    return Walk(workspace, config, resume=resume, done=done, group=group, own_scratch=own_scratch)
 
 
 def require(walk: Walk, stage: str, name: str, *, do: str) -> None:

@@ -3,18 +3,23 @@
 The stages are imported inside the commands: torch takes seconds, and a roll-back or an audit must not wait for it.
 """
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from assay.cli.context import DEFAULT_WORKSPACE, WorkspaceOption, made
 from assay.cli.run import ResumeOption, set_values
-from assay.records.errors import InputError, explain
+from assay.records.errors import ConfigError, InputError, explain
 from assay.records.judgement import Demonstration
 from assay.records.policy import PolicyVersion
 from assay.storage import SplitName
+
+if TYPE_CHECKING:
+    from assay.alignment.distributed import Group
 
 ModelOption = Annotated[
     str | None, typer.Option(help="Where the model lies now, if it moved; the one that `assay init` named by default.")
@@ -30,6 +35,13 @@ def set_option(section: str, example: str) -> typer.models.OptionInfo:
 
 AlignSetOption = Annotated[list[str] | None, set_option("alignment", "dpo.beta=0.2")]
 EvaluationSetOption = Annotated[list[str] | None, set_option("evaluation", "max_prompts=32")]
+
+ProcessesOption = Annotated[int, typer.Option(min=1, help="Share each step out to so many processes; sft and dpo.")]
+DistributedOption = Annotated[
+    Literal["none", "ddp", "fsdp2"],
+    typer.Option(help="What processes share: rows (ddp; the same as none), or the frozen weights as well (fsdp2)."),
+]
+SHAREABLE = ("sft", "dpo")
 
 align = typer.Typer(no_args_is_help=True, help="Tune a policy under the eyes of the monitors.")
 
@@ -52,8 +64,17 @@ def _align_by(method: str) -> Callable[..., None]:
         resume: ResumeOption = False,
         model: ModelOption = None,
         seed: SeedOption = 0,
+        processes: ProcessesOption = 1,
+        distributed: DistributedOption = "none",
     ) -> None:
-        _tune(method, workspace, config, settings, resume=resume, model=model, seed=seed)
+        from assay.cli.processes import as_one_of, is_launched, start
+
+        if processes > 1 and not is_launched(os.environ):
+            _require_shareable(method)
+            start(sys.argv[1:], processes)
+            return
+        with as_one_of(distributed, os.environ) as group:
+            _tune(method, workspace, config, settings, resume=resume, model=model, seed=seed, group=group)
 
     return command
 
@@ -87,6 +108,12 @@ def evaluate(
     made("evidence", record.outputs["evidence"], next_command=next_command)
 
 
+def _require_shareable(method: str) -> None:
+    if method not in SHAREABLE:
+        name, do = method.replace("_", "-"), "leave --processes out; its steps follow draws that one process makes"
+        raise ConfigError(explain(expected=f"{' or '.join(SHAREABLE)} with --processes", got=name, do=do))
+
+
 def _tune(
     method: str,
     workspace: Path,
@@ -96,6 +123,7 @@ def _tune(
     resume: bool,
     model: str | None,
     seed: int,
+    group: "Group",
 ) -> None:
     from assay.cli.config import override, read_settings
     from assay.cli.stages import tune
@@ -110,13 +138,16 @@ def _tune(
     }[method]
     section = override({} if config is None else read_settings(config), set_values(settings))
     section[method] = section.get(method) or {}
-    with open_walk(workspace, model=model, seed=seed, resume=resume, alignment=section) as walk:
+    with open_walk(workspace, model=model, seed=seed, resume=resume, group=group, alignment=section) as walk:
         if method != "sft":
             require(walk, "preferences", SplitName.TRAIN.value, do="assay preferences fit")
             require(walk, "rewards", "proxy", do="assay reward train")
         elif not walk.workspace.records.count(Demonstration, split=SplitName.TRAIN.value):
             do = f"import some with `assay feedback import FILE -w {workspace}`"
             raise InputError(explain(expected="demonstrations in the train split", got="none", do=do))
+        if not group.is_leader:
+            stage(walk)
+            return
         record = run_stage(walk, name, stage, label=name)
     policy = record.outputs["policy"]
     made("policy", policy, next_command=f"assay evaluate {policy[:12]} -w {workspace}")

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from safetensors import SafetensorError
 
+from assay.alignment.distributed import ALONE, Group
 from assay.cli.config import RunConfig
 from assay.cli.context import console, now
 from assay.lm import LanguageModel, load
@@ -49,12 +50,14 @@ class Walk:
     config: RunConfig
     resume: bool
     done: dict[str, StageRecord] = field(default_factory=dict)
+    group: Group = ALONE
+    own_scratch: Path | None = None
     _progress: Progress | None = None
 
     @property
     def scratch(self) -> Path:
-        """Directory for checkpoints and caches of this run."""
-        return self.workspace.directory / "scratch"
+        """Directory for checkpoints and caches of this run, or of this process where another one leads it."""
+        return self.own_scratch or self.workspace.directory / "scratch"
 
     def output(self, stage: str, name: str) -> str | None:
         """What a finished stage made under a name, or None when it made no such thing or was skipped."""

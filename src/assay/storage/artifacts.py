@@ -1,5 +1,6 @@
 """Artifact store: keeps directories of files by content, each written whole or not at all."""
 
+import errno
 import hashlib
 import json
 import os
@@ -41,7 +42,7 @@ class ArtifactStore:
                 name = directory_hash(new)
                 if not (self._root / name).exists():
                     _flush(new)
-                    os.replace(new, self._root / name)
+                    _move(new, self._root / name)
                 return name
             finally:
                 shutil.rmtree(new, ignore_errors=True)
@@ -131,6 +132,15 @@ def write_once(path: Path, data: bytes) -> bytes:
                 own.unlink()
     with _disk_errors(path.parent):
         return path.read_bytes()
+
+
+def _move(new: Path, target: Path) -> None:
+    """Put a whole directory in its place, unless another process has put the same one there meanwhile."""
+    try:
+        os.replace(new, target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
 
 
 def _flush(directory: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 import transformers
 
-from assay.alignment.dpo import DpoTask
+from assay.alignment.dpo import DpoTask, Kept
 from assay.alignment.settings import DpoSettings
 from assay.alignment.trainer import train
 from assay.bench.training.clock import StepClock, peak_mib
@@ -52,7 +52,9 @@ def train_dpo(lm: LanguageModel, job: Job, losses: list[float]) -> StepClock:
         save_steps=1_000_000,
         lora=job.lora,
     )
-    task = DpoTask(lm, job.preferences, settings, seed=job.seed, ref_adapter=None, lower=Path(job.scratch) / "lower")
+    task = DpoTask(
+        lm, job.preferences, settings, seed=job.seed, ref_adapter=None, kept=Kept(lower=Path(job.scratch) / "lower")
+    )
     clock = StepClock()
 
     def on_step(_: int, entry: dict[str, float]) -> None:

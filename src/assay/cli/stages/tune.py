@@ -186,6 +186,7 @@ def _context(walk: Walk, name: str, advance: Callable[[int], None]) -> RunContex
         resume=walk.resume,
         on_step=lambda *_: advance(1),
         on_checkpoint=on_checkpoint,
+        group=walk.group,
     )
 
 
@@ -222,8 +223,9 @@ def _start(walk: Walk, stages: tuple[str, ...] = STARTS) -> PolicyVersion | None
 
 
 def _stored(walk: Walk, policy: PolicyVersion, said: str) -> Outcome:
-    walk.workspace.records.put(policy, subject=policy.name)
-    ask_people(walk.workspace, policy, policy.alarms)
+    if walk.group.is_leader:
+        walk.workspace.records.put(policy, subject=policy.name)
+        ask_people(walk.workspace, policy, policy.alarms)
     return Outcome({"policy": policy.id, "adapter": policy.adapter or ""}, said=said)
 
 
