@@ -201,3 +201,13 @@ def test_an_interrupted_step_goes_on_from_its_checkpoint_with_the_same_result(st
     resumed = made(done(*command, "--resume"))
     assert taken == [0, 1, 2, *range(2, steps)]
     assert resumed == whole
+
+
+def test_a_rollout_server_without_its_key_or_away_is_told_in_a_sentence(stepped, monkeypatch):
+    workspace, _ = stepped
+    monkeypatch.delenv("ROLLOUT_KEY", raising=False)
+    served = ["--set", "rollouts={url: 'http://127.0.0.1:9/v1', model: base, key_variable: ROLLOUT_KEY}"]
+    command = ["align", "grpo", "-w", workspace.directory, *served]
+    assert refused(*command).startswith("expected the server's key in ROLLOUT_KEY; got nothing; export ROLLOUT_KEY")
+    monkeypatch.setenv("ROLLOUT_KEY", "secret")
+    assert "an answer from http://127.0.0.1:9/v1; got none" in refused(*command)

@@ -18,12 +18,13 @@ from assay.alignment.dpo import DpoTask, Kept
 from assay.alignment.grpo import GrpoTask
 from assay.alignment.measuring import MeasuringObserver
 from assay.alignment.online_dpo import OnlineDpoTask
+from assay.alignment.rollouts import CompletionSource
 from assay.alignment.sampling import PolicySampler
 from assay.alignment.scoring import StepScorer, TrainingRewards
 from assay.alignment.settings import DpoSettings, GrpoSettings, OnlineDpoSettings, SftSettings, TrainerSettings
 from assay.alignment.sft import SftTask
 from assay.alignment.trainer import Shareable, Task, train
-from assay.lm import LanguageModel, Sampling, add_lora, load_adapter, save_adapter
+from assay.lm import LanguageModel, Sampling, add_lora, generate, load_adapter, save_adapter
 from assay.lm.adapters import POLICY
 from assay.monitors import MonitorBank
 from assay.monitors.run_log import RUN_LOG, Begun, RunLog
@@ -60,6 +61,8 @@ class RunContext:
     on_checkpoint: Callable[[Observation], object] | None = None
     group: Group = ALONE
     """The processes that share the run; each has a `directory` of its own, and process 0's is the one that counts."""
+    completions: CompletionSource = generate
+    """What draws the completions of the online methods."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,9 @@ def run_online_dpo(
     """Push the policy against the proxy reward from `start`, in rounds, until the monitors end it or the rounds do."""
     ref = prepare_policy(lm, _adapter_path(context, start), settings, seed=context.seed)
     sampling = Sampling(max_tokens=settings.max_completion_length, temperature=settings.temperature, seed=context.seed)
-    sampler = PolicySampler(lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref)
+    sampler = PolicySampler(
+        lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref, source=context.completions
+    )
     scorer = StepScorer(lm, sampler, watched.rewards)
     task = OnlineDpoTask(lm, sampler, lambda step: scorer.at(step).proxy.reward, settings, seed=context.seed)
     measuring = _measuring(lm, sampler, scorer, watched, context, every=task.steps_per_round)
@@ -157,7 +162,9 @@ def run_grpo(
     """Push the policy against the proxy reward by policy gradients, in rounds, until monitors end it or rounds do."""
     ref = prepare_policy(lm, _adapter_path(context, start), settings, seed=context.seed)
     sampling = Sampling(max_tokens=settings.max_completion_length, temperature=1.0, seed=context.seed)
-    sampler = PolicySampler(lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref)
+    sampler = PolicySampler(
+        lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref, source=context.completions
+    )
     scorer = StepScorer(lm, sampler, watched.rewards)
     task = GrpoTask(
         lm, sampler, lambda step: scorer.at(step).proxy.reward, settings, seed=context.seed, ref_adapter=ref

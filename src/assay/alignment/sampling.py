@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from assay.alignment.rollouts import CompletionSource
 from assay.lm import LanguageModel, Sampling, completion_logprobs, encode_prompt, generate, using_adapter
 from assay.lm.chat import EncodedPair
 from assay.records.conversation import Prompt
@@ -38,9 +39,16 @@ class PolicySampler:
     """Draws samples of the policy in training. Keeps the last draw, so that asking twice at a step costs once."""
 
     def __init__(
-        self, lm: LanguageModel, prompts: Sequence[Prompt], sampling: Sampling, *, n: int, ref_adapter: str | None
+        self,
+        lm: LanguageModel,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        *,
+        n: int,
+        ref_adapter: str | None,
+        source: CompletionSource = generate,
     ) -> None:
-        self.prompts = tuple(prompts)
+        self.prompts, self._source = tuple(prompts), source
         self._lm, self._sampling, self._n, self._ref = lm, sampling, n, ref_adapter
         self._last: Samples | None = None
 
@@ -67,7 +75,7 @@ class PolicySampler:
             top_p=self._sampling.top_p,
             seed=seed,
         )
-        completions = generate(self._lm, self.prompts, sampling, n=self._n)
+        completions = self._source(self._lm, self.prompts, sampling, n=self._n)
         index = [i for i in range(len(self.prompts)) for _ in range(self._n)]
         encoded = [encode_prompt(self._lm, prompt) for prompt in self.prompts]
         pairs = [EncodedPair(encoded[i], list(c.token_ids)) for i, c in zip(index, completions, strict=True)]

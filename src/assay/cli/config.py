@@ -6,7 +6,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from assay.alignment import DpoSettings, GrpoSettings, OnlineDpoSettings, SftSettings
+from assay.alignment import DpoSettings, GrpoSettings, OnlineDpoSettings, RolloutSettings, SftSettings
 from assay.feedback import Folds
 from assay.preferences import AGGREGATORS
 from assay.records.errors import ConfigError
@@ -55,6 +55,8 @@ class AlignmentConfig(Value):
     """Push the policy against the learnt reward, guarded."""
     grpo: GrpoSettings | None = None
     """Push the policy against the learnt reward by policy gradients, guarded."""
+    rollouts: RolloutSettings | None = None
+    """A server that draws the completions of the online methods; null samples in this process."""
     unguarded_rounds: int = Field(default=0, ge=0)
     """Also run `online_dpo` for so many rounds on a single reward, without monitors, to show what happens."""
     max_preferences: int | None = Field(default=None, ge=8)

@@ -1,5 +1,6 @@
 """Tune: the policies of a run: SFT, DPO on people's preferences, the unguarded and the guarded loop, best-of-n."""
 
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from assay.alignment import (
     OnlineDpoSettings,
     RunContext,
+    ServedCompletions,
     TrainingRewards,
     Watched,
     best_of_n_path,
@@ -16,14 +18,16 @@ from assay.alignment import (
     run_online_dpo,
     run_sft,
 )
+from assay.alignment.rollouts import CompletionSource
 from assay.cli.asking import ask_people
 from assay.cli.context import console, now
 from assay.cli.stages.learn import PLAIN, choose, open_reward, require_texts_fit
 from assay.cli.walk import Outcome, Walk, stage_seed
-from assay.lm import Sampling, load_adapter
+from assay.lm import Sampling, generate, load_adapter
 from assay.monitors import MonitorBank, build_monitors, default_monitors
 from assay.monitors.text_statistics import word_count
 from assay.records.conversation import Prompt
+from assay.records.errors import ConfigError, explain
 from assay.records.judgement import Demonstration
 from assay.records.observation import Observation
 from assay.records.policy import CheckpointRecord, PolicyVersion
@@ -187,7 +191,21 @@ def _context(walk: Walk, name: str, advance: Callable[[int], None]) -> RunContex
         on_step=lambda *_: advance(1),
         on_checkpoint=on_checkpoint,
         group=walk.group,
+        completions=_completions(walk),
     )
+
+
+def _completions(walk: Walk) -> CompletionSource:
+    """What draws the completions of the online methods: this process, or the server that the recipe names."""
+    settings = walk.config.alignment.rollouts
+    if settings is None:
+        return generate
+    name = settings.key_variable
+    key = None if name is None else os.environ.get(name)
+    if name is not None and not key:
+        do = f"export {name}, or leave rollouts.key_variable out"
+        raise ConfigError(explain(expected=f"the server's key in {name}", got="nothing", do=do))
+    return ServedCompletions(settings, key=key)
 
 
 def _watched(walk: Walk, *, reward: str = "proxy", aggregation: str | None = None, is_guarded: bool = True) -> Watched:
