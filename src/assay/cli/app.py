@@ -13,6 +13,7 @@ from assay.cli import (
     bench_overoptimisation,
     bench_policy,
     bench_reward,
+    bench_selection,
     bench_training,
     bench_walk,
     deploy,
@@ -55,6 +56,7 @@ bench.app.command()(bench_policy.policy)
 bench.app.command()(bench_training.training)
 bench.app.command()(bench_aggregation.aggregation)
 bench.app.command()(bench_annotation.annotation)
+bench.app.command()(bench_selection.selection)
 app.add_typer(bench.app, name="bench")
 app.command()(demo)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from assay.cli import feedback_ethics, feedback_rights, feedback_webhooks
+from assay.cli import feedback_ethics, feedback_rights, feedback_select, feedback_webhooks
 from assay.cli.annotation_site import serve_site
 from assay.cli.context import DEFAULT_WORKSPACE, WorkspaceOption, console, made, now, open_workspace
 from assay.feedback import (
@@ -190,6 +190,7 @@ def demonstrations(
 
 for command in (feedback_ethics.submit, feedback_ethics.dossier, feedback_ethics.sign, feedback_ethics.close):
     app.command()(command)
+app.command("select")(feedback_select.select_)
 app.command()(feedback_rights.export)
 app.command()(feedback_rights.token)
 app.command()(feedback_webhooks.webhook)
