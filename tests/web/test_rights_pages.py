@@ -154,3 +154,15 @@ def test_a_campaign_that_is_not_open_is_neither_listed_nor_judged(judging, works
         assert page.status_code == 403
         assert "This campaign is not open" in page.text
     assert judging.get("/rights").status_code == 200
+
+
+def test_a_box_beside_taking_back_erases_what_was_written(judging, workspace):
+    _answer(judging, overall="left", reason="as my aunt says")
+    said = next(one for one in workspace.records.all(Judgement) if one.reason)
+    page = judging.post("/rights/withdraw", data={"sure": "yes"})
+    assert "is kept, unused" in page.text
+    assert workspace.records.get(Judgement, said.id).reason == "as my aunt says"
+    page = judging.post("/rights/withdraw", data={"sure": "yes", "erase": "yes"})
+    assert "can be read by nobody here" in page.text
+    left = workspace.records.get(Judgement, said.id)
+    assert (left.reason, left.choice) == (None, said.choice)

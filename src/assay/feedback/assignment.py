@@ -41,6 +41,7 @@ class Pass(Record):
     """A person did not judge an item, and why; a flag asks a reviewer to look at it. `undone` takes a pass back."""
 
     kind: ClassVar[str] = "pass"
+    personal: ClassVar[tuple[str, ...]] = ("note",)
     campaign: str
     annotator: str
     item: str
@@ -48,6 +49,11 @@ class Pass(Record):
     note: str = ""
     is_flag: bool = False
     supersedes: str | None = None
+
+    @property
+    def seal_scope(self) -> str:
+        """The campaign."""
+        return self.campaign
 
 
 class Turn(NamedTuple):

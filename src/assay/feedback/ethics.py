@@ -9,7 +9,7 @@ The first draft of a workspace turns reviews on for it: campaigns that are opene
 and the ledger that holds them, are `assay.governance.ethics`; this module knows states only.
 
 Catches: a campaign that runs unsigned, or other than signed. Does not catch: harm that the plan does not name, pay that
-is too low for where people live, and a retention period that nobody keeps: nothing is deleted by itself.
+is too low for where people live, and a retention period that nobody keeps: `assay feedback retention` has to be run.
 """
 
 from datetime import datetime
@@ -43,7 +43,8 @@ class Plan(Record):
     """In `currency`; breaks and skipped items are paid. 0: volunteers or staff, as `people` says."""
     currency: str = Field(pattern="^[A-Z]{3}$")
     retention_days: int = Field(ge=1)
-    """Days after closing until names and texts are deleted, by whom `contact` says."""
+    """Days after closing until what people wrote is erased (`assay feedback retention`); names are deleted by whom
+    `contact` says."""
     contact: str = Field(min_length=1, max_length=400)
     """Whom people may ask or complain to."""
 

@@ -20,6 +20,7 @@ from assay.storage.ledger import Entry
 SUBMITTED = "campaign_submitted"
 SIGNED = "campaign_signed"
 CLOSED = "campaign_closed"
+ERASED = "words_erased"
 
 
 def record_submission(workspace: Workspace, campaign: str, dossier: str, *, by: str, now: datetime) -> Entry:
@@ -31,6 +32,17 @@ def record_submission(workspace: Workspace, campaign: str, dossier: str, *, by: 
 def record_closing(workspace: Workspace, campaign: str, *, by: str, now: datetime) -> Entry:
     """Put into the ledger that a campaign takes no more answers."""
     return workspace.ledger.append(CLOSED, campaign=campaign, by=check_name(by), at=utc_text(now))
+
+
+def record_erasure(workspace: Workspace, erasure: str, *, records: int, why: str, by: str, now: datetime) -> bool:
+    """Put into the ledger that something was erased, by the identity of its record and no name of whose it was.
+
+    False where it stands there already.
+    """
+    if any(entry.value.get("erasure") == erasure for entry in verified_entries(workspace)):
+        return False
+    workspace.ledger.append(ERASED, erasure=erasure, records=records, why=why, by=check_name(by), at=utc_text(now))
+    return True
 
 
 def sign_dossier(

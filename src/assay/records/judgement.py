@@ -66,6 +66,7 @@ class Judgement(Record):
     """
 
     kind: ClassVar[str] = "judgement"
+    personal: ClassVar[tuple[str, ...]] = ("critiques", "edit", "reason")
     campaign: str
     annotator: str
     prompt: Prompt
@@ -104,6 +105,11 @@ class Judgement(Record):
         return self
 
     @property
+    def seal_scope(self) -> str | None:
+        """The campaign of what somebody wrote on the annotation page; what came from elsewhere stays open."""
+        return self.campaign if self.consent_version else None
+
+    @property
     def prompt_id(self) -> str:
         """Identity of the prompt that was judged."""
         return prompt_id(self.prompt)
@@ -116,6 +122,7 @@ class Ranking(Record):
     """
 
     kind: ClassVar[str] = "ranking"
+    personal: ClassVar[tuple[str, ...]] = ("edit",)
     campaign: str
     annotator: str
     prompt: Prompt
@@ -130,6 +137,11 @@ class Ranking(Record):
     supersedes: str | None = None
     is_withdrawn: bool | None = None
 
+    @property
+    def seal_scope(self) -> str | None:
+        """As of a judgement."""
+        return self.campaign if self.consent_version else None
+
     @model_validator(mode="after")
     def _ranks_fit(self) -> Self:
         if len(self.ranks) != len(self.completions) or sorted(self.shown) != list(range(len(self.completions))):
@@ -143,6 +155,7 @@ class Demonstration(Record):
     """A completion that a person wrote or edited as an example of a good one."""
 
     kind: ClassVar[str] = "demonstration"
+    personal: ClassVar[tuple[str, ...]] = ("completion",)
     annotator: str
     prompt: Prompt
     completion: str
@@ -150,6 +163,11 @@ class Demonstration(Record):
     source: str = "assay"
     edited_from: str | None = None
     """The completion that the person started from."""
+
+    @property
+    def seal_scope(self) -> str | None:
+        """Itself, where it was written on the annotation page: it ends with the edit that it was made from."""
+        return self.id if self.consent_version else None
 
     @property
     def prompt_id(self) -> str:

@@ -48,6 +48,8 @@ class Record(Value):
     """A frozen, versioned noun; `id` is its content hash, `kind` its name in storage."""
 
     kind: ClassVar[str]
+    personal: ClassVar[tuple[str, ...]] = ()
+    """Fields in which somebody wrote or told of themselves; a workspace seals them (`storage.sealing`)."""
     schema_version: int = 1
     created_at: UtcTime
 
@@ -55,6 +57,11 @@ class Record(Value):
     def id(self) -> str:
         """SHA-256 (hex) of the kind and the content, without any `created_at` and any field that is None."""
         return digest({"kind": self.kind, "body": _timeless(self.model_dump(mode="json"))})
+
+    @property
+    def seal_scope(self) -> str | None:
+        """What a person's key for the `personal` fields is good for, such as a campaign; None: they stay open."""
+        return None
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy, changed where asked, with an identity of its own."""

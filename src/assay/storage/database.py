@@ -36,6 +36,7 @@ from assay.storage.dialect import (
     without_password,
     writing,
 )
+from assay.storage.sealing import Seals, is_sealed, opened_body, remnant, sealed_body
 
 R = TypeVar("R", bound=Record)
 Which = Literal["all", "newest", "count"]
@@ -68,8 +69,11 @@ record_table = Table(
 schema_table = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
 _COLUMNS = record_table.c
+_THIS = (_COLUMNS.kind == bindparam("kind_")) & (_COLUMNS.id == bindparam("id_"))
+_BODY = select(_COLUMNS.body).where(_THIS)
+_RESEAL = record_table.update().where(_THIS).values(body=bindparam("new"))
 _PREFIXED = (
-    select(_COLUMNS.body)
+    select(_COLUMNS.id, _COLUMNS.body)
     .where(_COLUMNS.kind == bindparam("kind"), _COLUMNS.id >= bindparam("first"), _COLUMNS.id < bindparam("after"))
     .limit(2)
 )
@@ -78,13 +82,14 @@ _PREFIXED = (
 class RecordStore:
     """Append-only store of records. Putting the same record twice is the same as putting it once.
 
-    `engine` is for this room's other tables, which must change in one transaction with records.
+    `engine` is for this room's other tables, which must change in one transaction with records. With `seals`, what
+    people wrote is kept under their keys; a record whose key was destroyed comes without it, under its old identity.
 
     Raises StorageError when the database cannot be opened or written, or was made by another schema version.
     """
 
-    def __init__(self, url: str) -> None:
-        self.engine = open_engine(url)
+    def __init__(self, url: str, *, seals: Seals | None = None) -> None:
+        self.engine, self.seals = open_engine(url), seals
         with storage_errors(without_password(url)):
             self._prepare(without_password(url))
 
@@ -95,7 +100,7 @@ class RecordStore:
 
     def put_all(self, rows: Iterable[tuple[Record, str | None, str | None]]) -> int:
         """Store (record, split, subject) rows in one transaction, all or nothing; returns how many were new."""
-        values = [row_of(record, split, subject) for record, split, subject in rows]
+        values = [self.row_of(record, split, subject) for record, split, subject in rows]
         if not values:
             return 0
         locks = [RECORDS_LOCK] if len(values) > 1 else []
@@ -110,15 +115,15 @@ class RecordStore:
         if not record_id:
             todo = "name one; `assay init --show` says what there is"
             raise StorageError(explain(expected=f"the id of a {kind.kind}", got="an empty one", do=todo))
-        bodies: list[str] = []
+        rows: Sequence[Row[Any]] = []
         if _PREFIX.fullmatch(record_id):
             these = {"kind": kind.kind, "first": record_id, "after": record_id + _AFTER_HEX}
-            bodies = [row.body for row in self._rows(_PREFIXED, these)]
-        if len(bodies) != 1:
-            got = "none" if not bodies else "several"
+            rows = self._rows(_PREFIXED, these)
+        if len(rows) != 1:
+            got = "none" if not rows else "several"
             todo = "list what there is with `assay init --show`, or check the id"
             raise StorageError(explain(expected=f"one {kind.kind} {record_id[:12]!r}", got=got, do=todo))
-        record = _parse(kind, bodies[0])
+        record = self._parse(kind, rows[0])
         if not record.id.startswith(record_id):
             todo = "restore the database from a backup; somebody changed the row"
             got = f"content {record.short_id}"
@@ -136,7 +141,7 @@ class RecordStore:
             rows = self._find("all", kind, split=split, subject=subject)
         else:
             rows = self._find("newest", kind, split=split, subject=subject, most=newest)[::-1]
-        return [_parse(kind, row.body) for row in rows]
+        return [self._parse(kind, row) for row in rows]
 
     def latest(self, kind: type[R], *, subject: str | None = None) -> R | None:
         """The record of this kind that was stored last, or None."""
@@ -152,9 +157,74 @@ class RecordStore:
         with storage_errors("the database"), self.engine.connect() as connection:
             return {kind: int(count) for kind, count in connection.execute(query)}
 
+    def row_of(self, record: Record, split: str | None, subject: str | None) -> dict[str, str | None]:
+        """A record as a row of `record_table`. Raises StorageError when it cannot be written as JSON."""
+        scope = record.seal_scope if self.seals and subject and record.personal else None
+        try:
+            body = (
+                record.model_dump_json()
+                if scope is None or self.seals is None or subject is None
+                else sealed_body(record, subject, self.seals, scope=scope)
+            )
+            return {"id": record.id, "kind": record.kind, "split": split, "subject": subject, "body": body}
+        except ValueError as error:
+            todo = "take half characters and numbers that are not finite out of it"
+            expected = f"a {record.kind} that can be written as JSON"
+            raise StorageError(explain(expected=expected, got=str(error), do=todo)) from error
+
+    def seal(self, records: Iterable[Record], *, subject: str) -> dict[tuple[str, str], str]:
+        """Put what a person wrote under their keys where it lies open, as in rows of before there were keys.
+
+        Yields the hash of what stays open of each, by kind and identity. What has no scope of its own becomes one.
+        Raises StorageError in a store without keys.
+        """
+        if self.seals is None:
+            do = "open it as a workspace, with its keys"
+            raise StorageError(explain(expected="keys to seal with", got="a database alone", do=do))
+        remnants = {}
+        with storage_errors("the database"), writing(self.engine, RECORDS_LOCK) as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA secure_delete = ON")
+            for record in records:
+                this = {"kind_": record.kind, "id_": record.id}
+                body = connection.execute(_BODY, this).scalar_one()
+                if not is_sealed(body):
+                    scope = record.seal_scope or record.id
+                    body = sealed_body(record, subject, self.seals, scope=scope)
+                    connection.execute(_RESEAL, {**this, "new": body})
+                remnants[record.kind, record.id] = remnant(body)
+        self._forget_pages()
+        return remnants
+
+    def remnant(self, kind: str, identity: str) -> str | None:
+        """Hash of what stands open in a row, or None where there is no such row."""
+        rows = self._rows(_BODY, {"kind_": kind, "id_": identity})
+        return remnant(rows[0].body) if rows else None
+
+    def _forget_pages(self) -> None:
+        """Write SQLite's log into the file and empty it: it holds rows as they were."""
+        if self.engine.dialect.name == "sqlite":
+            with storage_errors("the database"), self.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Release the connections."""
         self.engine.dispose()
+
+    def _parse(self, kind: type[R], row: Row[Any]) -> R:
+        try:
+            if not kind.personal or not is_sealed(row.body):
+                return kind.model_validate_json(row.body)
+            body, is_erased = opened_body(kind, row.body, row.id, self.seals)
+            record = kind.model_validate_json(body)
+        except (ValueError, ValidationError) as error:
+            todo = "restore the database from a backup"
+            raise StorageError(
+                explain(expected=f"a stored {kind.kind}", got=f"an unreadable row ({error})", do=todo)
+            ) from error
+        if is_erased:
+            record.__dict__["id"] = row.id  # what it was reckoned from is gone
+        return record
 
     def _find(
         self, which: Which, kind: type[Record], *, split: str | None, subject: str | None, most: int | None = None
@@ -181,7 +251,9 @@ class RecordStore:
 @cache
 def _query(which: Which, *, by_split: bool, by_subject: bool) -> Select[Any]:
     """A query by kind, and by split and subject where asked; built once, for that takes longer than to run it."""
-    query = select(func.count() if which == "count" else _COLUMNS.body).where(_COLUMNS.kind == bindparam("kind"))
+    query = select(*([func.count()] if which == "count" else [_COLUMNS.id, _COLUMNS.body])).where(
+        _COLUMNS.kind == bindparam("kind")
+    )
     if by_split:
         query = query.where(_COLUMNS.split == bindparam("split"))
     if by_subject:
@@ -203,18 +275,6 @@ def _version(connection: Connection, where: str) -> int | None:
     return found[0] if found else None
 
 
-def row_of(record: Record, split: str | None, subject: str | None) -> dict[str, str | None]:
-    """A record as a row of `record_table`. Raises StorageError when it cannot be written as JSON."""
-    try:
-        body = record.model_dump_json()
-        return {"id": record.id, "kind": record.kind, "split": split, "subject": subject, "body": body}
-    except ValueError as error:
-        todo = "take half characters and numbers that are not finite out of it"
-        raise StorageError(
-            explain(expected=f"a {record.kind} that can be written as JSON", got=str(error), do=todo)
-        ) from error
-
-
 def _refuse_moves(connection: Connection, values: Sequence[dict[str, str | None]]) -> None:
     """Raise StorageError when a record that was here already lies in another split than the one asked for."""
     wanted = {(row["kind"], row["id"]): row["split"] for row in values if row["split"] is not None}
@@ -227,13 +287,3 @@ def _refuse_moves(connection: Connection, values: Sequence[dict[str, str | None]
                 todo = "a record belongs to one split for ever; leave it there"
                 got = f"it in split {split!r} already"
                 raise StorageError(explain(expected=f"to put {kind} {record_id[:12]} in {asked!r}", got=got, do=todo))
-
-
-def _parse(kind: type[R], body: str) -> R:
-    try:
-        return kind.model_validate_json(body)
-    except (ValueError, ValidationError) as error:
-        todo = "restore the database from a backup"
-        raise StorageError(
-            explain(expected=f"a stored {kind.kind}", got=f"an unreadable row ({error})", do=todo)
-        ) from error

@@ -19,7 +19,7 @@ from sqlalchemy.sql.dml import ReturningDelete
 
 from assay.records.record import Record
 from assay.storage import lease_queries as queries
-from assay.storage.database import RECORDS_LOCK, SCHEMA_LOCK, RecordStore, record_table, row_of
+from assay.storage.database import RECORDS_LOCK, SCHEMA_LOCK, RecordStore, record_table
 from assay.storage.dialect import has_tables, hold, insert_absent, make_tables, number_of, storage_errors, writing
 from assay.storage.lease_tables import lease_metadata, tally_table, work_table
 
@@ -250,7 +250,7 @@ class Leases:
     def _store(self, connection: Connection, rows: Sequence[Stored]) -> None:
         if len(rows) > 1:
             hold(connection, RECORDS_LOCK, is_shared=True)
-        insert_absent(connection, record_table, [row_of(*row) for row in rows])
+        insert_absent(connection, record_table, [self.records.row_of(*row) for row in rows])
 
     @contextmanager
     def _writing(self, queue: str) -> Iterator[Connection]:

@@ -40,6 +40,8 @@ class Permission(NamedTuple):
             return self.refusing.isdisjoint(record.annotators) and self.withdrawn.isdisjoint(record.judgements)
         if isinstance(record, Judgement) and record.source == LIVE and self.purpose != "train":
             return False
+        if isinstance(record, Demonstration) and not record.completion:
+            return False  # it was erased
         if isinstance(record, Judgement | Ranking | Demonstration):
             superseded = None if isinstance(record, Demonstration) else record.supersedes
             return record.annotator not in self.refusing and self.withdrawn.isdisjoint((record.id, superseded))

@@ -8,6 +8,7 @@ from assay.storage.database import RecordStore
 from assay.storage.dialect import without_password
 from assay.storage.firewall import Firewall
 from assay.storage.ledger import Ledger
+from assay.storage.sealing import KEYS_FILE, Seals
 from assay.storage.splits import EvaluationView, TrainingView
 
 FILE, ADDRESS = "assay.db", "database.url"
@@ -23,7 +24,7 @@ class Workspace:
     def __init__(self, directory: Path, *, database: str | None = None) -> None:
         self.directory = directory
         self.artifacts = ArtifactStore(directory / "artifacts")
-        self.records = RecordStore(_address(directory, database))
+        self.records = RecordStore(_address(directory, database), seals=Seals(directory / KEYS_FILE))
         if database is not None and not (directory / ADDRESS).exists():
             write_atomically(directory / ADDRESS, f"{database}\n".encode())  # for its owner's eyes only
         self.ledger = Ledger(directory / "ledger.db")

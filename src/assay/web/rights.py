@@ -1,6 +1,6 @@
 """Rights pages: what a person agrees to, purpose by purpose, their receipt, and taking everything back.
 
-The rules live in `assay.feedback.consent` and `assay.feedback.withdrawal`.
+The rules live in `assay.feedback.consent`, `assay.feedback.withdrawal` and `assay.feedback.erasure`.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from assay.feedback import TEXTS
 from assay.feedback.consent import decide, questions, receipt
+from assay.feedback.erasure import erase
 from assay.feedback.withdrawal import withdraw
 from assay.records.consent import Purpose
 from assay.web.site import Desk, Fields, MaybeVisitor, NotEnteredError, Site, TheDesk, TheSite, Visitor, shared
@@ -55,7 +56,9 @@ def take_back(site: TheSite, visitor: MaybeVisitor, fields: Fields) -> Response:
     if fields.get("sure") != "yes":
         return _page(site, person, fault="Please tick the box if you want to take everything back.")
     done = withdraw(site.leases, person.name, now=site.clock())
-    return _page(site, person, withdrawn=len(done.judgements))
+    if fields.get("erase") == "yes":
+        erase(site.records, person.name, why="request", now=site.clock())
+    return _page(site, person, withdrawn=len(done.judgements), is_erased=fields.get("erase") == "yes")
 
 
 def consent_page(desk: Desk, *, fault: str | None = None) -> Response:
@@ -66,9 +69,15 @@ def consent_page(desk: Desk, *, fault: str | None = None) -> Response:
 
 
 def _page(
-    site: Site, person: Visitor, *, fault: str | None = None, withdrawn: int | None = None, said: str = ""
+    site: Site,
+    person: Visitor,
+    *,
+    fault: str | None = None,
+    withdrawn: int | None = None,
+    is_erased: bool = False,
+    said: str = "",
 ) -> Response:
-    values = {"fault": fault, "withdrawn": withdrawn, "is_changed": said == "changed"}
+    values = {"fault": fault, "withdrawn": withdrawn, "is_erased": is_erased, "is_changed": said == "changed"}
     asked = questions(site.records, person.name)
     return site.page("rights.html", {**shared(person), **values, "questions": asked}, status=400 if fault else 200)
 
