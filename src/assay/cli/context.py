@@ -1,5 +1,7 @@
 """Context: what every command needs: the workspace, the clock, and one way to print an id and the next command."""
 
+import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +14,16 @@ from assay.records.errors import ConfigError, explain
 from assay.storage import Workspace
 from assay.storage.workspace import is_workspace
 
-console = Console(soft_wrap=True, highlight=False)
+PIPED_COLUMNS = 160
+"""Width of tables that go to a file or a pipe, where the default of 80 would cut numbers off."""
+
+
+def _width() -> int | None:
+    """None, the terminal's own or what COLUMNS says, where there is one of them."""
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_COLUMNS
+
+
+console = Console(soft_wrap=True, highlight=False, width=_width())
 error_console = Console(soft_wrap=True, highlight=False, stderr=True)
 
 WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="The project's directory.")]
