@@ -10,6 +10,7 @@ from assay.preferences.agreement_views import (
     agreement_by_attribute,
     agreement_by_group,
     agreement_by_pair,
+    agreement_by_profile,
     agreement_by_time,
     agreement_overall,
     on_attribute,
@@ -128,3 +129,10 @@ def test_the_odds_of_neighbouring_counts_stay_within_the_budget():
 def test_a_budget_of_nothing_is_refused():
     with pytest.raises(ConfigError, match="epsilon above 0"):
         noisy_counts({"a": 1}, epsilon=0.0, rng=np.random.default_rng(0))
+
+
+def test_answers_under_one_profile_are_judged_among_themselves():
+    strict = [judge("split", annotator=name).model_copy(update={"profile": "v1"}) for name in ("ada", "bob")]
+    views = {view.name: view for view in agreement_by_profile([*strict, PANEL[5]])}
+    assert (views["v1"].percent, views["v1"].judgements) == (1.0, 2)
+    assert views["none"].percent is None

@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from assay.cli import feedback_ethics, feedback_retention, feedback_rights, feedback_select, feedback_webhooks
+from assay.cli import (
+    feedback_ethics,
+    feedback_profile,
+    feedback_retention,
+    feedback_rights,
+    feedback_select,
+    feedback_webhooks,
+)
 from assay.cli.annotation_site import serve_site
 from assay.cli.context import DEFAULT_WORKSPACE, WorkspaceOption, console, made, now, open_workspace
 from assay.feedback import (
@@ -197,6 +204,7 @@ app.command()(feedback_webhooks.webhook)
 app.command()(feedback_webhooks.deliver)
 app.command()(feedback_rights.consent)
 app.command()(feedback_rights.withdraw)
+app.command()(feedback_profile.floor)
 app.command()(feedback_retention.erase)
 app.command()(feedback_retention.retention)
 

@@ -16,6 +16,7 @@ from assay.preferences.agreement_views import (
     agreement_by_attribute,
     agreement_by_group,
     agreement_by_pair,
+    agreement_by_profile,
     agreement_by_time,
     agreement_overall,
 )
@@ -35,7 +36,7 @@ SplitOption = Annotated[SplitName, typer.Option("--split", help="The split whose
 TraitsOption = Annotated[Path | None, typer.Option("--traits", help="CSV: annotator, then a column a trait.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Draws random groups, times or noise.")]
 DRIFT_BELOW = 0.05
-View = Literal["all", "pair", "attribute", "group", "day", "month", "year"]
+View = Literal["all", "pair", "attribute", "group", "profile", "day", "month", "year"]
 
 
 @app.command()
@@ -72,7 +73,7 @@ def fit(
 def agreement(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     split: SplitOption = SplitName.TRAIN,
-    by: Annotated[View, typer.Option("--by", help="One row for all, or one a pair, attribute, group or time.")] = "all",
+    by: Annotated[View, typer.Option("--by", help="One row for all, or one a pair, attribute, group, ...")] = "all",
     traits: TraitsOption = None,
     trait: Annotated[str | None, typer.Option("--trait", help="The column that makes the groups.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Rows to print.")] = 40,
@@ -96,6 +97,8 @@ def _views(judgements: list[Judgement], by: View, *, traits: Path | None, trait:
             do = "give both, such as --traits people.csv --trait region"
             raise ConfigError(explain(expected="--traits and --trait for groups", got="not both", do=do))
         return agreement_by_group(judgements, value_of_trait(read_traits(traits), trait))
+    if by == "profile":
+        return agreement_by_profile(judgements)
     if by == "pair":
         return agreement_by_pair(judgements)
     if by == "attribute":

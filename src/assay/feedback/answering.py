@@ -66,6 +66,8 @@ class Asked(NamedTuple):
     consent_version: str | None
     supersedes: str | None
     purpose: Purpose | None
+    profile: str | None = None
+    """Version of the person's settings."""
 
     @property
     def shown(self) -> tuple[int, ...]:
@@ -220,6 +222,7 @@ def _judgement(asked: Asked, said: Said, *, now: datetime) -> Judgement:
         scheme=asked.scheme.id if asked.scheme.attributes or asked.scheme.has_strength else None,
         supersedes=asked.supersedes,
         purpose=asked.purpose,
+        profile=asked.profile,
         created_at=now,
     )
 
@@ -239,6 +242,7 @@ def _ranking(asked: Asked, said: Said, *, now: datetime) -> Ranking:
         consent_version=asked.consent_version,
         time_on_task_s=credible_time_s(said.time_on_task_s, asked.item),
         supersedes=asked.supersedes,
+        profile=asked.profile,
         created_at=now,
     )
 
@@ -263,6 +267,7 @@ def pairs_of(ranking: Ranking, *, purpose: Purpose | None = None, source: str = 
                 consent_version=ranking.consent_version,
                 scheme=ranking.scheme,
                 ranking=ranking.id,
+                profile=ranking.profile,
                 purpose=purpose,
                 source=source,
                 created_at=ranking.created_at,

@@ -23,6 +23,7 @@ from assay.feedback.campaign import Campaign, run_of, scheme_of
 from assay.feedback.consent import agreed_version
 from assay.feedback.folds import UNUSED, AnnotatorFold, place, side_of_newcomer
 from assay.feedback.formats.row import name_fault
+from assay.feedback.profiles import settings_of
 from assay.records.errors import InputError, StorageError, explain
 from assay.records.judgement import Item, Judgement, Ranking
 from assay.records.record import Record
@@ -118,7 +119,17 @@ def record_answer(
         raise StorageError(explain(expected="an item of yours", got="one that others have judged meanwhile", do=do))
     split = leases.split_of(campaign.name, item.id) or UNUSED
     purpose: Purpose | None = "repeat" if round else "gold" if split == UNUSED else None
-    asked = Asked(item, annotator, scheme_of(leases.records, campaign), round, consent, lease.answer, purpose)
+    wanted = settings_of(leases.records, annotator)
+    asked = Asked(
+        item,
+        annotator,
+        scheme_of(leases.records, campaign),
+        round,
+        consent,
+        lease.answer,
+        purpose,
+        profile=wanted.version if wanted else None,
+    )
     answered = answer_records(asked, said, now=now)
     before = _answer_of(leases, lease) if lease.state == "answered" else None
     if before is not None and same_answer(before, answered[0]):

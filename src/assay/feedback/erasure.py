@@ -1,13 +1,15 @@
 """Erasure: what a person wrote becomes unreadable, what they chose stays. Takes a name, yields a record of it.
 
-Erased are comments, marked words, reasons, notes and better answers, with the demonstrations made from them: their keys
-are destroyed (`storage.sealing`). What lay open, as in workspaces of before there were keys, is sealed first. Choices,
-times and names stay: by the name a person's word on consent holds, and it is no text of theirs.
+Erased are comments, marked words, reasons, notes and better answers, with the demonstrations made from them, and, of a
+whole person, the profile: their keys are destroyed (`storage.sealing`). What lay open, as in workspaces of before there
+were keys, is sealed first. Choices, times and names stay: by the name a person's word on consent holds, and it is no
+text of theirs.
 
 The record lists every row with the hash of what is left of it. It is stored before the keys go, so that an erasure that
 was cut short is seen, and finished when it is asked for again.
 
-Does not catch: exports and backups of before, in which the text stood open; what a model has learnt of it.
+Does not catch: exports and backups of before, in which the text stood open; what a model has learnt of it;
+and the version of a profile on each answer, from which somebody who tries all profiles learns the settings.
 """
 
 from collections.abc import Iterator
@@ -16,11 +18,12 @@ from typing import ClassVar, Literal
 
 from assay.feedback.assignment import Pass
 from assay.records.judgement import Demonstration, Judgement, Ranking
+from assay.records.profile import Profile
 from assay.records.record import Record, Value
 from assay.storage import RecordStore
 
 Why = Literal["retention", "request"]
-Written = Judgement | Ranking | Pass | Demonstration
+Written = Judgement | Ranking | Pass | Demonstration | Profile
 
 
 class Remnant(Value):
@@ -77,6 +80,8 @@ def readable(records: RecordStore, annotator: str, campaign: str | None) -> Iter
     for shown in records.all(Demonstration, subject=annotator):
         if shown.completion and (campaign is None or (shown.prompt, shown.completion) in edits):
             yield shown
+    if campaign is None:
+        yield from (one for one in records.all(Profile, subject=annotator) if one.settings)
 
 
 def changed_since(records: RecordStore) -> list[str]:

@@ -54,6 +54,11 @@ def agreement_by_group(judgements: Sequence[Judgement], group_of: Mapping[str, s
     return _by(judgements, lambda judgement: group_of.get(judgement.annotator))
 
 
+def agreement_by_profile(judgements: Sequence[Judgement]) -> list[AgreementView]:
+    """Agreement among the judgements given under each version of people's settings, and under `none`."""
+    return _by(judgements, lambda judgement: judgement.profile or "none")
+
+
 def agreement_by_time(judgements: Sequence[Judgement], *, period: Period = "month") -> list[AgreementView]:
     """Agreement among the judgements of each day, month or year (UTC)."""
     return _by(judgements, lambda judgement: judgement.created_at.strftime(FORMATS[period]))

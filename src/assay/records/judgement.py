@@ -97,6 +97,8 @@ class Judgement(Record):
     edit: Edit | None = None
     purpose: Literal["gold", "repeat"] | None = None
     """What a checking answer is for; it stands in no training or evaluation split."""
+    profile: str | None = None
+    """Version of the settings that the person had chosen (`records.profile`); None where they had none."""
 
     @model_validator(mode="after")
     def _prompt_is_not_empty(self) -> Self:
@@ -136,6 +138,8 @@ class Ranking(Record):
     time_on_task_s: float | None = Field(default=None, ge=0)
     supersedes: str | None = None
     is_withdrawn: bool | None = None
+    profile: str | None = None
+    """As of a judgement."""
 
     @property
     def seal_scope(self) -> str | None:
