@@ -38,7 +38,7 @@ def serve(workspace, now):
     """A function that serves a campaign of three pairs, under a scheme where one is given, and returns its address."""
     started = []
 
-    def serve_(scheme=None, texts=("one", "line\n" * 30, HOSTILE), others=None):
+    def serve_(scheme=None, texts=("one", "line\n" * 30, HOSTILE), others=None, run=None):
         items = [
             Item(
                 campaign="kitchen",
@@ -50,7 +50,7 @@ def serve(workspace, now):
             )
             for n, text in enumerate(texts)
         ]
-        open_campaign(workspace.records, "kitchen", items, now=now, scheme=scheme)
+        open_campaign(workspace.records, "kitchen", items, now=now, scheme=scheme, run=run)
         app = create_annotation_app(workspace, clock=lambda: datetime.now(UTC))
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
