@@ -48,7 +48,13 @@ def test_the_pages_of_an_annotator(open_page, serve, workspace, now, check):  # 
         page.keyboard.press(name)
     check(page, "judge, everything open")
     root = site.removesuffix("/c/kitchen")
-    for path, what in (("/", "campaigns"), ("/rights", "rights"), ("/profile", "profile"), ("/c/none", "problem")):
+    for path, what in (
+        ("/", "campaigns"),
+        ("/rights", "rights"),
+        ("/profile", "profile"),
+        ("/about-you", "about"),
+        ("/c/none", "problem"),
+    ):
         page.goto(root + path)
         check(page, what)
     page.clear_problems()

@@ -7,6 +7,7 @@ import typer
 
 from assay.cli import (
     feedback_ethics,
+    feedback_panel,
     feedback_profile,
     feedback_retention,
     feedback_rights,
@@ -204,6 +205,7 @@ app.command()(feedback_webhooks.webhook)
 app.command()(feedback_webhooks.deliver)
 app.command()(feedback_rights.consent)
 app.command()(feedback_rights.withdraw)
+app.command()(feedback_panel.panel)
 app.command()(feedback_profile.floor)
 app.command()(feedback_retention.erase)
 app.command()(feedback_retention.retention)

@@ -2,7 +2,8 @@
 
 Takes a queue of leases, a person and a clock. At declared rates a turn goes to a checking item or to a repeat of an
 earlier one with the sides exchanged; which turns is fixed by hash, so nobody sees it coming and a reload changes
-nothing. Checking answers are stored in the split `unused`: they tell of people and never train.
+nothing. Where the campaign has a panel, an item that lacks people like this one comes first (`panels`). Checking
+answers are stored in the split `unused`: they tell of people and never train.
 """
 
 from collections import Counter
@@ -23,6 +24,7 @@ from assay.feedback.campaign import Campaign, run_of, scheme_of
 from assay.feedback.consent import agreed_version
 from assay.feedback.folds import UNUSED, AnnotatorFold, place, side_of_newcomer
 from assay.feedback.formats.row import name_fault
+from assay.feedback.panels import AHEAD, panel_of, preferred, told_by
 from assay.feedback.profiles import settings_of
 from assay.records.errors import InputError, StorageError, explain
 from assay.records.judgement import Item, Judgement, Ranking
@@ -209,7 +211,19 @@ def _take(leases: Leases, campaign: Campaign, annotator: str, *, now: datetime) 
         special = leases.take(name, annotator, now=now, is_check=True)
     elif point < gold + repeat:
         special = leases.repeat(name, annotator, after=REPEAT_AFTER, now=now)
-    return special or leases.take(name, annotator, now=now)
+    return special or _wanted_of(leases, campaign, annotator, now=now) or leases.take(name, annotator, now=now)
+
+
+def _wanted_of(leases: Leases, campaign: Campaign, annotator: str, *, now: datetime) -> Lease | None:
+    """The item that lacks people like this one, where the campaign has a panel; None: whichever comes."""
+    panel, overlap = panel_of(leases.records, campaign.name), run_of(campaign).overlap
+    if panel is None or overlap is None:
+        return None
+    waiting = leases.ahead(campaign.name, annotator, most=AHEAD)
+    people = {annotator, *(one for item in waiting for one in item.people)}
+    told = {one: told_by(leases.records, one) for one in people} if panel.quotas else {}
+    item = preferred(waiting, annotator, panel, told, overlap=overlap)
+    return None if item is None else leases.take(campaign.name, annotator, now=now, item=item)
 
 
 def _rows(

@@ -128,6 +128,16 @@ def _open(part: ColumnElement[bool]) -> Select[Any]:
     )
 
 
+def _ring(part: ColumnElement[bool]) -> Select[Any]:
+    return _open(part).add_columns(_W.wanted, _W.taken).limit(bindparam("most"))
+
+
+RING_FROM = _ring(_W.place >= _START)
+RING_BEFORE = _ring(_W.place < _START)
+PEOPLE = select(_L.item, _L.annotator).where(
+    _L.queue == _Q, _L.item.in_(bindparam("items", expanding=True)), _L.round == 0, _L.state != "skipped"
+)
+
 OPEN_FROM = _open(_W.place >= _START)
 OPEN_BEFORE = _open(_W.place < _START)
 OPEN_THIS = _open(_W.item == _WHAT)

@@ -60,6 +60,14 @@ class Lease(NamedTuple):
         return {**self.key, "was": self.state, "said_before": self.answer}
 
 
+class Waiting(NamedTuple):
+    """An item that a person could get next: how many people shall answer it, and who holds or answered it."""
+
+    item: str
+    wanted: int | None
+    people: tuple[str, ...]
+
+
 class Standing(NamedTuple):
     """How far one person is: items finished, and items that they may finish in all."""
 
@@ -135,6 +143,17 @@ class Leases:
                 if found is not None:
                     return _give(connection, queue, annotator, found, until=now + lasts)
         return None
+
+    def ahead(self, queue: str, annotator: str, *, most: int) -> list[Waiting]:
+        """The next open items that this person has not met, in the order in which they would come."""
+        wish = {"q": queue, "who": annotator, "is_check": False, "own_place": number_of(queue, annotator)}
+        rows = [*self._read(queries.RING_FROM, **wish, most=most)]
+        if len(rows) < most:
+            rows += self._read(queries.RING_BEFORE, **wish, most=most - len(rows))
+        people: dict[str, list[str]] = {row.item: [] for row in rows}
+        for row in self._read(queries.PEOPLE, q=queue, items=list(people)):
+            people[row.item].append(row.annotator)
+        return [Waiting(row.item, row.wanted, tuple(sorted(people[row.item]))) for row in rows]
 
     def repeat(
         self, queue: str, annotator: str, *, after: int, now: datetime, lasts: timedelta = LEASE_TIME
