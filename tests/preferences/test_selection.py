@@ -25,6 +25,15 @@ def test_information_is_that_of_one_answer_on_a_gaussian_margin():
     assert pick.information == 0
 
 
+def test_what_members_do_not_know_by_themselves_adds_to_what_they_differ_by():
+    margins, within = np.array([[1.0, 3.0]]), np.array([[0.6, 0.8]])
+    (pick,) = select(margins, np.zeros((1, 1)), plan=SelectionPlan(1), rng=np.random.default_rng(0), within=within)
+    p = (1 / (1 + np.exp(-1.0)) + 1 / (1 + np.exp(-3.0))) / 2
+    assert pick.information == pytest.approx(0.5 * np.log(1 + p * (1 - p) * (2.0 + 1.0)))
+    with pytest.raises(InputError, match="factors"):
+        select(margins, np.zeros((1, 1)), plan=SelectionPlan(1), rng=np.random.default_rng(0), within=within[:0])
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_a_pick_is_charged_for_what_the_picks_before_it_will_have_taught(seed):

@@ -18,7 +18,7 @@ def selection(
     data: Annotated[Path | None, typer.Option("--data", help="Directory with pandalm/testset-v1.json.")] = None,
     model: Annotated[str, typer.Option(help="The backbone that PandaLM is seen through.")] = "default",
     seeds: Annotated[int | None, typer.Option(min=2, help="Pools of each kind; else 40.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The first seed.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The first seed.")] = 2000,
 ) -> None:
     """Measure the labels that selection saves, on two kinds of simulated pools and on PandaLM where it is given."""
     plan = (QUICK if quick else FULL)._replace(seed=seed, data=data, model=model)

@@ -88,7 +88,7 @@ def _informative(
 
     with open_walk(workspace, model=model, seed=0) as walk:
         view = view_pool(walk, version, parts.trainable, waiting)
-    picks = select(view.margins, view.about, asked=view.asked, plan=plan, rng=rng)
+    picks = select(view.margins, view.about, asked=view.asked, within=view.within, plan=plan, rng=rng)
     return [_chosen(parts.trainable, pick, asks_reward=True) for pick in picks]
 
 

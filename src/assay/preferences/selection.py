@@ -7,8 +7,9 @@ much new ground it breaks (BAL-PM: Melo et al., NeurIPS 2024, arXiv 2406.10023):
     1/2 log(1 + p (1 - p) s^2)  +  diversity (log e - psi(n + 1) / d)
 
 The first term is the information in nats that an answer holds about the reward, in the Gaussian approximation of a
-logistic answer: s^2 is the variance of the members' margins and p their mean probability. Every pick narrows the
-margins of all others as its answer will (conditioning of the Gaussian), so a batch does not ask one thing many times.
+logistic answer: s^2 is the variance of the margin, between the members and, where it is given, within each, and p their
+mean probability. Every pick narrows the margins of all others as its answer will (conditioning of the Gaussian), so a
+batch does not ask one thing many times.
 The second is what the entropy of the prompts that were asked gains: n asked ones lie within e, the distance of a pair
 to its k-th neighbour in pool and asked together, in d dimensions (Kraskov, Stoegbauer & Grassberger 2004).
 
@@ -51,19 +52,27 @@ class Pick(NamedTuple):
 
 
 def select(
-    margins: Floats, about: Floats, *, plan: SelectionPlan, rng: np.random.Generator, asked: Floats | None = None
+    margins: Floats,
+    about: Floats,
+    *,
+    plan: SelectionPlan,
+    rng: np.random.Generator,
+    asked: Floats | None = None,
+    within: Floats | None = None,
 ) -> list[Pick]:
     """Pick rows of a pool, those drawn at random first.
 
     `margins` [n, k]: what each member says of each pair, in logits. `about` [n, d] and `asked` [m, d]: where the pairs'
-    prompts lie, and those of pairs that were asked already. Raises InputError, with every fault, for what cannot be
-    picked from.
+    prompts lie, and those of pairs that were asked already. `within` [n, r]: factors C of the covariance C C' of the
+    margins inside the members, mean over them; a few members alone differ along few directions. Raises InputError, with
+    every fault, for what cannot be picked from.
     """
     asked = np.zeros((0, about.shape[1])) if asked is None else asked
-    _check(margins, about, asked, plan)
+    within = np.zeros((len(margins), 0)) if within is None else within
+    _check(margins, about, asked, within, plan)
     count = len(margins)
     drawn = rng.choice(count, size=max(1, round(plan.random_share * plan.wanted)), replace=False)
-    knowledge, ground = _Knowledge(margins), _Ground(about, asked, plan.neighbours)
+    knowledge, ground = _Knowledge(margins, within), _Ground(about, asked, plan.neighbours)
     is_open = np.ones(count, dtype=bool)
     picks: list[Pick] = []
     for number in range(plan.wanted):
@@ -83,13 +92,14 @@ def select(
 
 
 class _Knowledge:
-    """What is not known of the margins: deviations [n, k] whose products are the members' covariance."""
+    """What is not known of the margins: deviations [n, k + r] whose products are their covariance."""
 
-    def __init__(self, margins: Floats) -> None:
+    def __init__(self, margins: Floats, within: Floats) -> None:
         chance = expit(margins).mean(1)
         self._weight = chance * (1 - chance)
         members = margins.shape[1]
-        self._deviations = (margins - margins.mean(1, keepdims=True)) / np.sqrt(max(members - 1, 1))
+        between = (margins - margins.mean(1, keepdims=True)) / np.sqrt(max(members - 1, 1))
+        self._deviations = np.concatenate([between, within], axis=1)
 
     def information(self) -> Floats:
         variance = (self._deviations**2).sum(1)
@@ -129,7 +139,7 @@ class _Ground:
         self._within += ((self._about - point) ** 2).sum(1) <= self._reach**2
 
 
-def _check(margins: Floats, about: Floats, asked: Floats, plan: SelectionPlan) -> None:
+def _check(margins: Floats, about: Floats, asked: Floats, within: Floats, plan: SelectionPlan) -> None:
     faults = []
     if not 1 <= plan.wanted <= len(margins):
         faults.append(f"{plan.wanted} picks from a pool of {len(margins)}")
@@ -137,9 +147,10 @@ def _check(margins: Floats, about: Floats, asked: Floats, plan: SelectionPlan) -
         faults.append(f"a random share of {plan.random_share:g}, not above 0 and at most 1")
     if plan.diversity < 0 or plan.neighbours < 1:
         faults.append(f"diversity {plan.diversity:g} and {plan.neighbours} neighbours, not from 0 and from 1")
-    if len(about) != len(margins) or about.shape[1] != asked.shape[1]:
-        faults.append(f"places {about.shape} and {asked.shape} for margins {margins.shape}")
-    if not all(np.isfinite(values).all() for values in (margins, about, asked)):
+    if not len(about) == len(within) == len(margins) or about.shape[1] != asked.shape[1]:
+        shapes = ", ".join(str(values.shape) for values in (about, asked, within))
+        faults.append(f"places and factors {shapes} for margins {margins.shape}")
+    if not all(np.isfinite(values).all() for values in (margins, about, asked, within)):
         faults.append("values that are not finite")
     if faults:
         do = "give a larger pool or a smaller count, and a share of at least one random pick"

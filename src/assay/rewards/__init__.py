@@ -8,8 +8,8 @@ bounds what an optimiser sees, `calibration` says what a probability is worth, `
 
 Imported by their modules: `attributes`, `groups`, `rules` and `cost` (other rewards on the same features), `tuning`
 (rewards with weights of their own), `attribution`, `probes` and `discovery` (what a reward looks at, and what
-a policy learnt to say), `inference_time` (choosing
-among candidates), `serving` (rewards for other trainers).
+a policy learnt to say), `posterior` (what a head does not know), `inference_time` (choosing among candidates),
+`serving` (rewards for other trainers).
 """
 
 from assay.rewards.aggregation import AGGREGATION_NAMES, AGGREGATIONS, aggregate

@@ -8,6 +8,7 @@ from assay.bench.selection.tasks import Task
 from assay.preferences.selection import Pick, SelectionPlan, select
 from assay.rewards import RewardSettings
 from assay.rewards.bradley_terry import Pairs, fit_head
+from assay.rewards.posterior import margin_factors
 
 Way = Literal["random", "selected"]
 
@@ -44,7 +45,7 @@ def learn(task: Task, way: Way, rounds: Rounds, *, seed: int) -> Curve:
     accuracy: list[float] = []
     gaps: dict[str, list[float]] = {"random": [], "informative": []}
     for _ in rounds.labels:
-        margins = _members(task, asked, rng)
+        margins, within = _members(task, asked, rng)
         says_first = margins.mean(1) > 0
         accuracy.append(float((says_first == task.is_better)[task.is_held_out].mean()))
         left = np.setdiff1d(pool, asked)
@@ -52,6 +53,7 @@ def learn(task: Task, way: Way, rounds: Rounds, *, seed: int) -> Curve:
             margins[left],
             task.about[left],
             asked=task.about[asked],
+            within=within[left],
             plan=SelectionPlan(rounds.batch, random_share=share),
             rng=rng,
         )
@@ -66,15 +68,18 @@ def _gap(agrees: np.ndarray, picks: list[Pick]) -> list[float]:
     return [float(agrees[[pick.row for pick in picks]].mean() - agrees.mean())] if picks else []
 
 
-def _members(task: Task, asked: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Margins [n, members] of heads, each fitted on its view and on a bootstrap of the prompts that were asked."""
+def _members(task: Task, asked: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Margins [n, members] of heads, each fitted on its view and on a bootstrap of the prompts that were asked, and
+    the factors [n, members d] of what each does not know by itself."""
     settings = RewardSettings()
     prompts = np.unique(task.prompt[asked])
-    margins = []
+    margins, factors = [], []
     for x in task.views:
         times = np.bincount(rng.choice(prompts, size=len(prompts)), minlength=task.prompt.max() + 1)
         rows = np.repeat(asked, times[task.prompt[asked]])
         pairs = Pairs(task.first[rows], task.second[rows], task.answer[rows], np.ones(len(rows)))
         theta = fit_head(x, pairs, ridge=settings.ridge, sum_to_zero=settings.sum_to_zero)
-        margins.append((x[task.first] - x[task.second]) @ theta)
-    return np.stack(margins, axis=1)
+        apart = x[task.first] - x[task.second]
+        margins.append(apart @ theta)
+        factors.append(margin_factors(theta, apart, apart[asked], ridge=settings.ridge))
+    return np.stack(margins, axis=1), np.concatenate(factors, axis=1) / np.sqrt(len(task.views))

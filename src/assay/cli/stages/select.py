@@ -12,9 +12,10 @@ from assay.records.errors import ModelError, explain
 from assay.records.judgement import Item
 from assay.records.preference import Preference
 from assay.records.reward import RewardVersion
-from assay.rewards import Features, read_features
+from assay.rewards import Features, RewardEnsemble, read_features
 from assay.rewards.completion_rows import CompletionRows
 from assay.rewards.feature_maps import fit_map
+from assay.rewards.posterior import margin_factors
 from assay.storage import SplitName
 
 PLACES = 8
@@ -22,9 +23,11 @@ PLACES = 8
 
 
 class PoolView(NamedTuple):
-    """`margins` [n, members] of the pool in logits; `about` [n, d] and `asked` [m, d] where pairs lie."""
+    """`margins` [n, members] of the pool in logits, `within` [n, r] factors of what each member does not know itself;
+    `about` [n, d] and `asked` [m, d] where pairs lie."""
 
     margins: np.ndarray
+    within: np.ndarray
     about: np.ndarray
     asked: np.ndarray
 
@@ -36,13 +39,10 @@ def view_pool(walk: Walk, reward: RewardVersion, pool: Sequence[Item], waiting: 
     beyond the model's context, ModelError for another model than the reward's.
     """
     ensemble, _ = open_reward(walk.workspace, reward.id)
-    fitted = set(reward.identity.rows)
-    known = walk.workspace.training.all(Preference, SplitName.TRAIN)
+    known = _fitted(walk, reward)
     rows = CompletionRows()
     pairs = [_numbers(rows, item.prompt, item.first, item.second) for item in (*pool, *waiting)]
-    pairs += [
-        _numbers(rows, one.prompt, one.chosen, one.rejected) for one in known if fitted.issuperset(one.judgements)
-    ]
+    pairs += [_numbers(rows, one.prompt, one.chosen, one.rejected) for one in known]
     lm = walk.fresh_model()
     if lm.id != reward.backbone:
         got, do = f"{lm.source!r} with weights {lm.id[:12]}", "name the model that it was fitted on with --model"
@@ -58,11 +58,44 @@ def view_pool(walk: Walk, reward: RewardVersion, pool: Sequence[Item], waiting: 
             progress=advance,
         )
     first, second = np.array(pairs).T
-    members = ensemble.unshaped().score(features).members
+    plain = ensemble.unshaped()
+    members = plain.score(features).members
     apart = (members[first] - members[second])[: len(pool)]
     about = places(features, first, second)
     margins = ensemble.calibrator.logits(apart.ravel()).reshape(apart.shape)
-    return PoolView(margins, about[: len(pool)], about[len(pool) :])
+    seen = len(pool) + len(waiting)
+    rows_of = _Rows(first[: len(pool)], second[: len(pool)], first[seen:], second[seen:])
+    within = _within(plain, features, rows_of, ridge=walk.config.reward.ridge)
+    return PoolView(margins, within, about[: len(pool)], about[len(pool) :])
+
+
+class _Rows(NamedTuple):
+    """Rows of the pool's pairs and of the pairs that the reward was fitted on."""
+
+    first: np.ndarray
+    second: np.ndarray
+    chosen: np.ndarray
+    rejected: np.ndarray
+
+
+def _fitted(walk: Walk, reward: RewardVersion) -> list[Preference]:
+    """The preferences that a reward was fitted on, those it was calibrated on left out."""
+    rows, held_out, report = set(reward.identity.rows), set(reward.calibration_prompts or ()), reward.aggregation_report
+    return [
+        one
+        for one in walk.workspace.training.all(Preference, SplitName.TRAIN)
+        if report in (None, one.aggregation) and rows.issuperset(one.judgements) and one.prompt_id not in held_out
+    ]
+
+
+def _within(ensemble: RewardEnsemble, features: Features, rows: _Rows, *, ridge: float) -> np.ndarray:
+    """Factors [n, r] of the covariance within the members, in logits, mean over them."""
+    factors = []
+    for member in ensemble.members:
+        x = member.seen(features)
+        pool, fitted = x[rows.first] - x[rows.second], x[rows.chosen] - x[rows.rejected]
+        factors.append(margin_factors(member.theta, pool, fitted, ridge=ridge) / member.scale)
+    return np.concatenate(factors, axis=1) / (ensemble.temperature * np.sqrt(len(ensemble.members)))
 
 
 def places(features: Features, first: np.ndarray, second: np.ndarray) -> np.ndarray:
