@@ -132,20 +132,28 @@ def test_a_watched_run_in_two_processes_is_the_run_of_one(tiny_model_dir, alone,
     assert (tmp_path / "two" / "0" / RUN_LOG).exists()
 
 
+def held(lm):
+    """Numbers of the layers' divided weights that this process has."""
+    weights = lm.body.layers.parameters()
+    return sum(p.to_local().numel() for p in weights if isinstance(p, torch.distributed.tensor.DTensor))
+
+
 def test_fsdp2_leaves_each_process_half_of_the_frozen_weights_and_the_whole_adapter(tiny_model_dir, tmp_path):
     def work(group):
         lm = load(str(tiny_model_dir))
+        whole = sum(p.numel() for p in lm.body.layers.parameters())
         add_lora(lm, LORA, seed=0)
-        layers = list(lm.body.layers.parameters())
-        before = sum(p.numel() for p in layers if not p.requires_grad)
         group.shard(lm)
-        local = [p.to_local() for p in lm.body.layers.parameters() if isinstance(p, torch.distributed.tensor.DTensor)]
-        adapter = sum(p.numel() for p in policy_parameters(lm).values())
-        return before, sum(p.numel() for p in local), adapter, sum(p.numel() for p in layers if p.requires_grad)
+        task = dpo_with()(lm, group)
+        after_the_reference = held(lm)
+        for part in task.parts(0):
+            part.value.backward()
+        adapters = [p for p in policy_parameters(lm).values() if isinstance(p, torch.distributed.tensor.DTensor)]
+        return whole, after_the_reference, held(lm), adapters
 
-    for before, kept, adapter, whole in run_in_two(work, "fsdp2", tmp_path):
-        assert kept == before / 2
-        assert adapter == whole
+    for whole, after_the_reference, after_a_step, divided in run_in_two(work, "fsdp2", tmp_path):
+        assert after_the_reference == after_a_step == whole / 2
+        assert divided == []
 
 
 def test_only_process_0_writes_checkpoints(tiny_model_dir, tmp_path):

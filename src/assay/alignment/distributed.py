@@ -123,7 +123,9 @@ class Group:
         adapters = {parameter for name, parameter in lm.model.named_parameters() if ".lora_" in name}
         mesh = init_device_mesh("cpu", (self.size,))
         for layer in lm.body.layers:
-            fully_shard(layer, mesh=mesh, ignored_params=adapters & set(layer.parameters()))
+            # Said outright: each layer is a root of its own here, and a root would stay whole after its first pass.
+            own = adapters & set(layer.parameters())
+            fully_shard(layer, mesh=mesh, reshard_after_forward=True, ignored_params=own)
 
 
 ALONE = Group()
