@@ -87,8 +87,12 @@ def _cause(failures: Mapping[int, ProcessFailure], logs: Path) -> str:
     if killed:
         got = ", ".join(f"process {rank} ended by {name}" for rank, name in killed.items())
         return explain(expected="all processes to finish", got=got, do=GO_ON)
-    said = [_last_words(rank, logs) for rank in sorted(first)]
-    return min(said, key=lambda sentence: LOST in sentence)
+    return gravest([_last_words(rank, logs) for rank in sorted(first)])
+
+
+def gravest(sentences: Sequence[str]) -> str:
+    """The first of the sentences that says more than that another process was lost."""
+    return min(sentences, key=lambda sentence: LOST in sentence)
 
 
 def _last_words(rank: int, logs: Path) -> str:

@@ -41,6 +41,7 @@ DistributedOption = Annotated[
     Literal["none", "ddp", "fsdp2"],
     typer.Option(help="What processes share: rows (ddp; the same as none), or the frozen weights as well (fsdp2)."),
 ]
+RayOption = Annotated[bool, typer.Option("--ray", help="Let Ray Train start the processes; needs `assay[ray]`.")]
 SHAREABLE = ("sft", "dpo")
 
 align = typer.Typer(no_args_is_help=True, help="Tune a policy under the eyes of the monitors.")
@@ -66,12 +67,18 @@ def _align_by(method: str) -> Callable[..., None]:
         seed: SeedOption = 0,
         processes: ProcessesOption = 1,
         distributed: DistributedOption = "none",
+        with_ray: RayOption = False,
     ) -> None:
         from assay.cli.processes import as_one_of, is_launched, start
 
-        if processes > 1 and not is_launched(os.environ):
+        if (processes > 1 or with_ray) and not is_launched(os.environ):
             _require_shareable(method)
-            start(sys.argv[1:], processes)
+            if with_ray:
+                from assay.cli.ray_train import start_under_ray
+
+                start_under_ray(sys.argv[1:], processes, scratch=workspace / "scratch" / "ray")
+            else:
+                start(sys.argv[1:], processes)
             return
         with as_one_of(distributed, os.environ) as group:
             _tune(method, workspace, config, settings, resume=resume, model=model, seed=seed, group=group)
