@@ -1,15 +1,20 @@
-"""Bench selection: `assay bench selection`, labels that choosing what to ask saves against drawing at random."""
+"""Bench selection: `assay bench selection`, labels that choosing what to ask saves against drawing at random.
+
+The benchmark is imported inside the command: torch takes seconds, and other commands must not wait for it.
+"""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from assay.bench.selection import FULL, QUICK, SelectionMeasurement, bars_of, bench_selection
 from assay.cli.bench import JsonOption, QuickOption, finish
 from assay.cli.context import console, now
+
+if TYPE_CHECKING:
+    from assay.bench.selection import SelectionMeasurement
 
 
 def selection(
@@ -21,6 +26,8 @@ def selection(
     seed: Annotated[int, typer.Option("--seed", min=0, help="The first seed.")] = 2000,
 ) -> None:
     """Measure the labels that selection saves, on two kinds of simulated pools and on PandaLM where it is given."""
+    from assay.bench.selection import FULL, QUICK, bars_of, bench_selection
+
     plan = (QUICK if quick else FULL)._replace(seed=seed, data=data, model=model)
     plan = plan._replace(seeds=seeds or plan.seeds)
     with TemporaryDirectory() as scratch:
@@ -42,7 +49,7 @@ def selection(
     finish("selection", bars_of(measured), is_quick=quick, json_file=json_file, details=details)
 
 
-def _show(measured: SelectionMeasurement) -> None:
+def _show(measured: "SelectionMeasurement") -> None:
     table = Table("pool", "random", "selected", "labels saved", "95 %", "bias: random arm", "the other arm")
     for name, outcome in measured.pools.items():
         one = outcome.saving
