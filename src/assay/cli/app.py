@@ -13,6 +13,7 @@ from assay.cli import (
     bench_overoptimisation,
     bench_policy,
     bench_reward,
+    bench_scaling,
     bench_selection,
     bench_training,
     bench_walk,
@@ -53,6 +54,7 @@ bench.app.command()(bench_walk.walk)
 bench.app.command()(bench_overoptimisation.overoptimisation)
 bench.app.command()(bench_reward.reward)
 bench.app.command()(bench_policy.policy)
+bench.app.command()(bench_scaling.scaling)
 bench.app.command()(bench_training.training)
 bench.app.command()(bench_aggregation.aggregation)
 bench.app.command()(bench_annotation.annotation)
