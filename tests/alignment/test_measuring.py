@@ -7,7 +7,7 @@ from assay.alignment.measuring import MeasuringObserver
 from assay.alignment.sampling import Samples
 from assay.alignment.scoring import ScoredSamples
 from assay.monitors import MonitorBank, default_monitors
-from assay.rewards.ensemble import RewardScores
+from assay.rewards.scores import RewardScores
 
 NEEDS_MORE_THAN_A_RUN = {"component_dominance", "ceiling_saturation", "noisy_audit"}
 """Monitors of composite and bounded rewards and of audits, which a learnt reward is not and a run does not draw."""

@@ -109,3 +109,25 @@ def test_the_hash_changes_with_every_setting_and_with_nothing_else():
     assert RunConfig.model_validate(config.model_dump()).hash == config.hash
     assert parse_config({**SMALLEST, "seed": 1}, where="").hash != config.hash
     assert parse_config({**SMALLEST, "alignment": {"sft": {}}}, where="").hash != config.hash
+
+
+def test_further_rewards_are_checked_with_their_names_and_keys_all_at_once():
+    given = {
+        "harm": {"kind": "cost", "cost": {"categories": ["harmful"]}},
+        "Watch": {},
+        "proxy": {"kind": "oracle"},
+        "fine": {"ridges": 1},
+    }
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"name": "n", "feedback": {}, "further_rewards": given}, where="here")
+    told = str(caught.value)
+    for said in (
+        "'Watch': expected a name",
+        "'proxy': expected a name",
+        "proxy.kind: Input",
+        "fine.ridges: unknown",
+    ):
+        assert said in told
+    assert "harm." not in told
+    config = parse_config({"name": "n", "feedback": {}, "further_rewards": {"harm": given["harm"]}}, where="here")
+    assert config.choices["harm"].kind == "cost"

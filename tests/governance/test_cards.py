@@ -26,7 +26,7 @@ from assay.records.judgement import Judgement
 from assay.records.observation import Alarm
 from assay.records.policy import CheckpointRecord, PolicyVersion
 from assay.records.preference import AggregationReport, AnnotatorProfile, Preference
-from assay.records.reward import ReliabilityBin, RewardQuality, RewardVersion
+from assay.records.reward import ReliabilityBin, RewardPart, RewardQuality, RewardVersion
 
 QUALITY = RewardQuality(
     pairs=80,
@@ -372,3 +372,11 @@ def test_cards_of_an_unknown_policy_are_refused(office: Office, tmp_path: Path) 
     with pytest.raises(StorageError, match="one policy"):
         write_cards(office.workspace, "f" * 64, directory=tmp_path, now=NOW)
     assert office.workspace.records.count(Evidence) == 1
+
+
+def test_the_heads_of_a_reward_of_named_parts_stand_on_its_card_with_what_each_is_worth() -> None:
+    parts = (RewardPart(name="everyone", rows=48, accuracy=0.75), RewardPart(name="detail", rows=7, weight=0.5))
+    named = a_reward(made_of="groups", parts=parts)
+    text = reward_card(named, policies=[], evidence={}, aggregation=None, now=NOW)
+    assert "- made of: groups\n- everyone: 48 rows, accuracy 0.75\n- detail: 7 rows, weight 0.5\n" in text
+    assert "- made of: ensemble\n" in reward_card(a_reward(), policies=[], evidence={}, aggregation=None, now=NOW)

@@ -63,15 +63,15 @@ def test_a_reward_that_was_made_too_sure_is_brought_back(trained, method):
     assert made.quality.calibration == method
     assert made.quality.nll < 0.69 + 0.05
     assert made.quality.ece < 0.15
-    assert (made.ensemble.isotonic is not None) == (method == "isotonic")
-    again = recalibrate(lm, made.ensemble, held_out, method=method, rng=np.random.default_rng(0))
+    assert (made.calibrator.isotonic is not None) == (method == "isotonic")
+    again = recalibrate(lm, sure.calibrated(made.calibrator), held_out, method=method, rng=np.random.default_rng(0))
     assert again.quality == made.quality
 
 
 def test_the_kept_temperature_is_that_of_all_held_out_pairs(trained):
     lm, reward, held_out = trained
     made = recalibrate(lm, reward.ensemble, held_out, method="temperature", rng=np.random.default_rng(1))
-    assert made.ensemble.temperature == pytest.approx(reward.ensemble.temperature)
+    assert made.calibrator.temperature == pytest.approx(reward.ensemble.temperature)
 
 
 def test_the_report_is_out_of_sample(trained):
@@ -82,10 +82,10 @@ def test_the_report_is_out_of_sample(trained):
         p if rng.random() < 0.5 else p.model_copy(update={"chosen": p.rejected, "rejected": p.chosen}) for p in held_out
     ]
     made = recalibrate(lm, reward.ensemble, coin, method="isotonic", rng=np.random.default_rng(0))
-    curve = made.ensemble.isotonic
+    curve = made.calibrator.isotonic
     rows = [(p.prompt, text) for p in coin for text in (p.chosen, p.rejected)]
     features = read_features(lm, *zip(*rows, strict=True), layers=reward.ensemble.layers)
-    score = made.ensemble.score(features).reward
+    score = reward.ensemble.score(features).reward
     p = curve.probability(score[::2] - score[1::2])
     in_sample = -np.mean(0.95 * np.log(p) + 0.05 * np.log(1 - p))
     assert made.quality.nll > in_sample + 0.005

@@ -6,8 +6,8 @@ from reward_cases import marked_preferences
 
 from assay.records.conversation import user_prompt
 from assay.rewards import RewardSettings, read_features, train_reward
-from assay.rewards.ensemble import RewardScores
-from assay.rewards.protocol import by_parts, reading, scoring
+from assay.rewards.protocol import reading, scoring
+from assay.rewards.scores import RewardScores, by_parts
 
 
 class LengthModel:

@@ -11,8 +11,8 @@ import numpy as np
 
 from assay.lm import LanguageModel, Sampling, generate
 from assay.records.conversation import Prompt
-from assay.rewards import RewardEnsemble, read_features
 from assay.rewards.best_of_n import best_of_n_kl, best_of_n_weights
+from assay.rewards.protocol import RewardModel, reading
 
 
 class Candidates(NamedTuple):
@@ -32,12 +32,12 @@ class BestOfNPoint(NamedTuple):
 
 
 def draw_candidates(
-    lm: LanguageModel, prompts: Sequence[Prompt], reward: RewardEnsemble, sampling: Sampling, *, n: int
+    lm: LanguageModel, prompts: Sequence[Prompt], reward: RewardModel, sampling: Sampling, *, n: int
 ) -> Candidates:
     """Sample n completions a prompt from the policy as it stands and score them."""
     completions = [c.text for c in generate(lm, prompts, sampling, n=n)]
     repeated = [prompt for prompt in prompts for _ in range(n)]
-    scores = reward.score(read_features(lm, repeated, completions, layers=reward.layers))
+    scores = reading(reward, lm).score_texts(repeated, completions)
     texts = [completions[i * n : (i + 1) * n] for i in range(len(prompts))]
     return Candidates(texts, scores.reward.reshape(len(prompts), n))
 

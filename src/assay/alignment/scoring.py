@@ -10,14 +10,15 @@ import numpy as np
 
 from assay.alignment.sampling import PolicySampler
 from assay.lm import LanguageModel
-from assay.rewards import RewardEnsemble, RewardScores, read_features
+from assay.rewards.protocol import RewardModel, Texts
+from assay.rewards.scores import RewardScores
 
 
 class TrainingRewards(NamedTuple):
     """The proxy reward, and a watch panel fitted on other people and prompts (None where data did not allow one)."""
 
-    proxy: RewardEnsemble
-    watch: RewardEnsemble | None
+    proxy: RewardModel
+    watch: RewardModel | None
 
 
 class ScoredSamples(NamedTuple):
@@ -28,9 +29,9 @@ class ScoredSamples(NamedTuple):
 
 
 class StepScorer:
-    """Scores the policy's samples of a step by proxy and watch panel, once a step, from one reading of the features.
+    """Scores the policy's samples of a step by proxy and watch panel, once a step; layers that both read are read once.
 
-    Both ensembles read the same layers. The method learns from `proxy`, the observer measures both.
+    The method learns from `proxy`, the observer measures both.
     """
 
     def __init__(self, lm: LanguageModel, sampler: PolicySampler, rewards: TrainingRewards) -> None:
@@ -42,10 +43,10 @@ class StepScorer:
         if self._last is None or self._last[0] != step:
             samples = self._sampler.at(step)
             prompts = [self._sampler.prompts[i] for i in samples.prompt_index]
-            features = read_features(self._lm, prompts, samples.texts, layers=self._rewards.proxy.layers)
+            texts = Texts(self._lm, prompts, samples.texts)
             watch = self._rewards.watch
             scored = ScoredSamples(
-                self._rewards.proxy.score(features), None if watch is None else watch.score(features).reward
+                self._rewards.proxy.score_on(texts), None if watch is None else watch.score_on(texts).reward
             )
             self._last = (step, scored)
         return self._last[1]

@@ -1,5 +1,6 @@
 """Config: what one run of the walk is told. A recipe is this as YAML; unknown keys fail, all faults come together."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,18 @@ from assay.feedback import Folds
 from assay.preferences import AGGREGATORS
 from assay.records.errors import ConfigError
 from assay.records.record import Value, digest
-from assay.rewards import RewardSettings
+from assay.rewards.kinds import RewardChoice
+
+HELD_OUT_REWARD = "held-out-reward"
+TAKEN = ("learnt", "proxy", "plain", "watch", "watch-panel", HELD_OUT_REWARD)
+"""Names of rewards that no further one can have."""
+
+
+def reward_name_fault(name: str) -> str | None:
+    """What was expected of the name of a further reward, or None where it can be one."""
+    if re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", name) and name not in TAKEN:
+        return None
+    return f"a name of small letters, digits, - and _, none of {', '.join(TAKEN)}"
 
 
 class SamplingConfig(Value):
@@ -95,7 +107,9 @@ class RunConfig(Value):
     sampling: SamplingConfig = SamplingConfig()
     aggregation: str = "joint"
     """How judgements become the preferences that train; those that judge are always aggregated by `joint`."""
-    reward: RewardSettings = RewardSettings()
+    reward: RewardChoice = RewardChoice()
+    further_rewards: dict[str, dict[str, Any]] | None = None
+    """Rewards to fit beside the proxy: by name, the keys of `reward`."""
     max_reward_preferences: int | None = Field(default=None, ge=8)
     """Fit the reward on at most so many preferences, chosen by the seed."""
     alignment: AlignmentConfig = AlignmentConfig()
@@ -109,6 +123,26 @@ class RunConfig(Value):
         if value not in AGGREGATORS:
             raise ValueError(f"expected one of {', '.join(sorted(AGGREGATORS))}")
         return value
+
+    @field_validator("further_rewards")
+    @classmethod
+    def _further_rewards_can_be(cls, value: dict[str, dict[str, Any]] | None) -> dict[str, dict[str, Any]] | None:
+        faults = []
+        for name, given in (value or {}).items():
+            fault = reward_name_fault(name)
+            faults += [f"{name!r}: expected {fault}"] if fault else []
+            try:
+                RewardChoice.model_validate(given)
+            except ValidationError as error:
+                faults += [f"{name}.{_fault(one)}" for one in error.errors()]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return value
+
+    @property
+    def choices(self) -> dict[str, RewardChoice]:
+        """The further rewards, by name."""
+        return {name: RewardChoice.model_validate(given) for name, given in (self.further_rewards or {}).items()}
 
     @property
     def hash(self) -> str:

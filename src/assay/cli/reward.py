@@ -12,10 +12,10 @@ from rich.table import Column, Table
 
 from assay.cli.context import DEFAULT_WORKSPACE, WorkspaceOption, console, made, open_workspace
 from assay.cli.reward_probe import attribute, discover, probe
-from assay.cli.reward_serve import serve
+from assay.cli.reward_serve import export, serve
 from assay.cli.run import set_values
 from assay.cli.steps import ModelOption, SeedOption, set_option
-from assay.records.reward import RewardQuality, RewardVersion
+from assay.records.reward import RewardKind, RewardQuality, RewardVersion
 from assay.storage import SplitName
 
 RewardSetOption = Annotated[list[str] | None, set_option("reward", "aggregation=wco")]
@@ -25,38 +25,59 @@ app.command()(probe)
 app.command()(attribute)
 app.command()(discover)
 app.command()(serve)
+app.command()(export)
 
 
 @app.command("train")
 def train(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    kind: Annotated[RewardKind | None, typer.Option("--kind", help="What it is made of; ensemble by default.")] = None,
+    name: Annotated[str, typer.Option("--name", help="Another name keeps it beside the proxy, as a part.")] = "proxy",
     settings: RewardSetOption = None,
     model: ModelOption = None,
     seed: SeedOption = 0,
 ) -> None:
-    """Fit the proxy reward, and a watch panel where the watch split has enough data."""
+    """Fit the proxy reward, and a watch panel where the watch split has enough data; or a further reward by --name."""
     from assay.cli.config import override
-    from assay.cli.stages.learn import train_rewards
+    from assay.cli.stages.learn import train_further, train_rewards
     from assay.cli.standing import open_walk, require
     from assay.cli.walk import run_stage
 
     section = override({}, set_values(settings))
+    section |= {} if kind is None else {"kind": kind}
+    stage = train_rewards if name == "proxy" else lambda walk: train_further(walk, name)
     with open_walk(workspace, model=model, seed=seed, reward=section) as walk:
         require(walk, "preferences", SplitName.TRAIN.value, do="assay preferences fit")
-        record = run_stage(walk, "rewards", train_rewards, label="rewards")
-    made("reward", record.outputs["proxy"], next_command=f"assay align dpo -w {workspace}")
+        record = run_stage(walk, "rewards", stage, label="rewards")
+    made("reward", record.outputs[name], next_command=f"assay align dpo -w {workspace}")
 
 
 @app.command("show")
 def show(workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
     """List the rewards with their held-out quality."""
     whole = [Column(heading, no_wrap=True, min_width=12) for heading in ("id", "name")]
-    table = Table(*whole, "members", "pairs", "accuracy", "NLL", "ECE", "length correlation", padding=(0, 0))
-    for one in open_workspace(workspace).records.all(RewardVersion):
+    made_of = Column("made of", no_wrap=True, min_width=10)
+    table = Table(*whole, made_of, "members", "pairs", "accuracy", "NLL", "ECE", "length correlation", padding=(0, 0))
+    versions = open_workspace(workspace).records.all(RewardVersion)
+    for one in versions:
         q = one.quality
         numbers = (f"{q.accuracy:.2f}", f"{q.nll:.3f}", f"{q.ece:.3f}", f"{q.length_correlation:+.2f}")
-        table.add_row(one.short_id, one.name, str(one.members), str(one.training_pairs), *numbers)
+        table.add_row(
+            one.short_id, one.name, one.made_of or "ensemble", str(one.members), str(one.training_pairs), *numbers
+        )
     console.print(table)
+    for one in versions:
+        _print_parts(one)
+
+
+def _print_parts(version: RewardVersion) -> None:
+    """The heads of a reward by name, where each speaks of a thing of its own."""
+    for part in version.parts or ():
+        accuracy = "not measured" if part.accuracy is None else f"{part.accuracy:.2f}"
+        weight = "" if part.weight is None else f", weight {part.weight:.2f}"
+        console.print(f"{version.short_id} {escape(part.name)}: accuracy {accuracy}, {part.rows} rows{weight}")
+    for note in version.notes:
+        console.print(f"{version.short_id} note: {escape(note)}")
 
 
 @app.command("calibrate")

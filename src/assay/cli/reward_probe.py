@@ -30,10 +30,10 @@ from assay.storage.artifacts import write_atomically
 if TYPE_CHECKING:
     from assay.cli.walk import Walk
     from assay.lm import LanguageModel
-    from assay.rewards import RewardEnsemble
     from assay.rewards.attribution import Attribution
     from assay.rewards.discovery import Corpus, Discovery
     from assay.rewards.probes import Probe
+    from assay.rewards.protocol import StoredReward
 
 RewardArgument = Annotated[str, typer.Argument(help="Id of a reward, or its first digits.")]
 SplitOption = Annotated[SplitName, typer.Option("--split", help="The training split whose pairs are edited.")]
@@ -54,13 +54,13 @@ def probe(
     from assay.rewards.probes import probe as run_probe
     from assay.rewards.protocol import reading, scoring
 
-    with _opened(workspace, reward, model=model, seed=seed) as (walk, lm, ensemble):
+    with _opened(workspace, reward, model=model, seed=seed) as (walk, lm, stored):
         everything = walk.workspace.training.all(Preference, split)
         chosen = _spread(everything, pairs, rng=np.random.default_rng(seed))
         if not chosen:
             do = f"run `assay preferences fit -w {workspace} --split {split.value}`, or name another --split"
             raise InputError(explain(expected=f"preferences in the split {split.value!r}", got="none", do=do))
-        plain = ensemble.unshaped()
+        plain = stored.unshaped()
         with console.status("scoring edits"):
             found = run_probe(
                 scoring(reading(plain, lm, cache=walk.scratch / "features")),
@@ -68,7 +68,7 @@ def probe(
                 [p.rejected for p in chosen],
                 against=[p.chosen for p in chosen],
                 humans=people_on_edits(everything, chosen),
-                temperature=plain.temperature,
+                temperature=plain.calibrator.temperature,
             )
         kept = walk.workspace.artifacts.add_json({"reward": reward, **_plain(found)})
     _print_probe(found)
@@ -98,13 +98,13 @@ def attribute(
     from assay.rewards.protocol import reading, scoring
 
     asked = user_prompt(prompt)
-    with _opened(workspace, reward, model=model, seed=0) as (walk, lm, ensemble), console.status("attributing"):
+    with _opened(workspace, reward, model=model, seed=0) as (walk, lm, stored), console.status("attributing"):
         if method == "gradients":
             lm.model.float()
-            head = state_head(ensemble, width=lm.causal.config.hidden_size)
+            head = state_head(stored, width=lm.causal.config.hidden_size)
             found = integrated_gradients(lm, asked, completion, head, steps=steps)
         else:
-            found = occlude(scoring(reading(ensemble.unshaped(), lm)), asked, completion, words=words)
+            found = occlude(scoring(reading(stored.unshaped(), lm)), asked, completion, words=words)
         plain = {**found._asdict(), "values": found.values.tolist(), "reward_version": reward, "prompt": prompt}
         kept = walk.workspace.artifacts.add_json(plain)
     _print_attribution(found)
@@ -152,20 +152,20 @@ def discover(
 @contextmanager
 def _opened(
     directory: Path, reward: str, *, model: str | None, seed: int
-) -> "Iterator[tuple[Walk, LanguageModel, RewardEnsemble]]":
+) -> "Iterator[tuple[Walk, LanguageModel, StoredReward]]":
     """A workspace with a reward and its backbone. Raises ModelError when the model is another one."""
     from assay.cli.stages.learn import open_reward
     from assay.cli.standing import open_walk
 
     with open_walk(directory, model=model, seed=seed) as walk:
         version = walk.workspace.records.get(RewardVersion, reward)
-        ensemble, _ = open_reward(walk.workspace, version.id)
         lm = walk.fresh_model()
         if lm.id != version.backbone:
             do = "name the model that the reward was fitted on with --model"
             got = f"{lm.source!r} with weights {lm.id[:12]}"
             raise ModelError(explain(expected=f"the backbone {version.backbone[:12]}", got=got, do=do))
-        yield walk, lm, ensemble
+        stored, _ = open_reward(walk, version.id, open_model=lambda: lm)
+        yield walk, lm, stored
 
 
 def _spread(preferences: Sequence[Preference], limit: int, *, rng: np.random.Generator) -> list[Preference]:

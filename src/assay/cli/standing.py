@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.alignment.distributed import ALONE, Group
-from assay.cli.config import RunConfig, parse_config
+from assay.cli.config import RunConfig, parse_config, reward_name_fault
 from assay.cli.context import now, open_workspace
 from assay.cli.walk import STEPS, Walk
 from assay.records.errors import ConfigError, InputError, explain
@@ -92,14 +92,20 @@ def require(walk: Walk, stage: str, name: str, *, do: str) -> None:
 
 
 def _rewards(versions: list[RewardVersion]) -> dict[str, str]:
-    """The latest proxy, and the latest watch panel that reads the same layers of the same backbone."""
+    """The latest reward of each name, and the latest watch panel that fits the proxy.
+
+    It does where it reads the same layers of the same backbone; tuned weights read all, so any panel goes with them.
+    """
     latest = {version.name: version for version in versions}
+    outputs = {name: version.id for name, version in latest.items() if reward_name_fault(name) is None}
     proxy, watch = latest.get("proxy"), latest.get("watch-panel")
     if proxy is None:
-        return {}
-    if watch is None or (watch.backbone, watch.layer) != (proxy.backbone, proxy.layer):
-        return {"proxy": proxy.id}
-    return {"proxy": proxy.id, "watch": watch.id}
+        return outputs
+    outputs["proxy"] = proxy.id
+    is_read_alike = watch is not None and (proxy.made_of == "tuned" or watch.layer == proxy.layer)
+    if watch is not None and watch.backbone == proxy.backbone and is_read_alike:
+        outputs["watch"] = watch.id
+    return outputs
 
 
 def _record(config: RunConfig, stage: str, outputs: dict[str, str]) -> StageRecord:

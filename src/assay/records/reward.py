@@ -1,10 +1,16 @@
-"""Reward version: a trained, calibrated reward ensemble as it is stored and cited."""
+"""Reward version: a trained, calibrated reward as it is stored and cited."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+from pydantic import Field
 
 from assay.records.identity import ScorerIdentity
 from assay.records.provenance import Provenance
 from assay.records.record import Record, Value
+
+RewardKind = Literal["ensemble", "attributes", "groups", "cost", "tuned"]
+"""What a reward is made of: heads on frozen states that are one estimate each, a head an attribute, a head a group of
+people, a cost with a zero, or a language model's own weights."""
 
 
 class ReliabilityBin(Value):
@@ -64,11 +70,23 @@ class RewardQuality(Value):
     spread_rank_correlation: float | None = None
     """Spearman correlation of spread and error; above 0 the members disagree more where the reward is wrong."""
     calibration: str | None = None
-    """How margins became probabilities: temperature or isotonic; None is temperature."""
+    """How margins became probabilities: temperature, isotonic, or a cost's platt (on labels); None is temperature."""
+
+
+class RewardPart(Value):
+    """One named head of a reward: the rows that speak of it, and how many of those decided it gets right unseen.
+
+    `weight` is what it counts for where the parts add up.
+    """
+
+    name: str
+    rows: int = Field(ge=0)
+    accuracy: float | None = None
+    weight: float | None = None
 
 
 class RewardVersion(Record):
-    """A reward ensemble: its artifact, its members, the rows it saw and what it is worth on held-out pairs."""
+    """A reward: its artifact, its members, the rows it saw and what it is worth on held-out pairs."""
 
     kind: ClassVar[str] = "reward"
     name: str
@@ -90,3 +108,7 @@ class RewardVersion(Record):
     """The reward of which this is a new calibration."""
     aggregation_report: str | None = None
     """Identity of the aggregation whose preferences it was fitted on: the same judgements may stand in several."""
+    made_of: RewardKind | None = None
+    """What it is made of; None is an ensemble."""
+    parts: tuple[RewardPart, ...] | None = None
+    """Its heads by name, where each speaks of a thing of its own."""

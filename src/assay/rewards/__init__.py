@@ -6,19 +6,22 @@ makes one number of them, `outliers` says when a completion is unlike anything k
 bounds what an optimiser sees, `calibration` says what a probability is worth, `training` puts it together under
 `settings`, `recalibration` calibrates anew and `reliability_plot` draws what came out.
 
-Imported by their modules: `attributes`, `groups`, `rules` and `cost` (other rewards on the same features), `tuning`
-(rewards with weights of their own), `attribution`, `probes` and `discovery` (what a reward looks at, and what
-a policy learnt to say), `posterior` (what a head does not know), `inference_time` (choosing among candidates),
+Imported by their modules: `attributes`, `groups`, `rules` and `cost` (other rewards on the same features; `cost_labels`
+reads what a cost is fitted on), `tuning` (rewards with weights of their own), `kinds`, `learning`, `heads_learning`,
+`calibrated_heads` and `stored` (a reward of any kind asked for, fitted, kept and opened again), `attribution`, `probes`
+and `discovery` (what a reward looks at, and what a policy learnt to say), `posterior` (what a head does not know),
+`inference_time` (choosing among candidates),
 `serving` (rewards for other trainers).
 """
 
 from assay.rewards.aggregation import AGGREGATION_NAMES, AGGREGATIONS, aggregate
 from assay.rewards.calibration import quality_report
-from assay.rewards.ensemble import RewardEnsemble, RewardScores
+from assay.rewards.ensemble import RewardEnsemble
 from assay.rewards.feature_maps import FEATURE_MAPS
 from assay.rewards.features import Features, read_features
 from assay.rewards.outliers import OutlierModel, fit_outliers
 from assay.rewards.recalibration import recalibrate
+from assay.rewards.scores import RewardScores
 from assay.rewards.settings import RewardSettings
 from assay.rewards.training import TrainedReward, train_reward
 

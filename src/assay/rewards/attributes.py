@@ -23,7 +23,6 @@ from assay.records.errors import ConfigError, TrainingError, explain
 from assay.records.judgement import Judgement
 from assay.rewards.bradley_terry import Pairs, fit_head, loss_and_gradient
 from assay.rewards.completion_rows import CompletionRows, choice_pairs, prompt_folds, standing
-from assay.rewards.ensemble import RewardScores
 from assay.rewards.features import Features
 from assay.rewards.heads import (
     HeadSettings,
@@ -34,7 +33,7 @@ from assay.rewards.heads import (
     see,
     standardised,
 )
-from assay.rewards.protocol import by_parts
+from assay.rewards.scores import RewardScores, by_parts
 
 ATTRIBUTES = ("usefulness", "honesty", "detail", "harmlessness")
 WEIGHT_RIDGE = 1e-3

@@ -21,9 +21,10 @@ from assay.lm import LanguageModel, encode_pair, using_adapter
 from assay.lm.hidden import layer_states
 from assay.records.conversation import Prompt
 from assay.records.errors import InputError, explain
+from assay.rewards.calibrated_heads import CalibratedHeads
 from assay.rewards.ensemble import RewardEnsemble
 from assay.rewards.features import SURFACE_NAMES, Features
-from assay.rewards.protocol import Score
+from assay.rewards.protocol import Score, StoredReward
 
 ENOUGH_STEPS = 32
 STEP_ROWS = 8
@@ -89,24 +90,31 @@ def occlude(score: Score, prompt: Prompt, completion: str, *, words: int = 1, fi
     return Attribution(pieces, values, reward, baseline, gap, "occlusion")
 
 
-def state_head(ensemble: RewardEnsemble, *, width: int) -> StateHead:
-    """The mean of an ensemble's members as one affine head on states of this width; text surface counts in none of it.
+def state_head(reward: StoredReward, *, width: int) -> StateHead:
+    """A reward as one affine head on states of this width, an ensemble by its members' mean; text surface counts not.
 
-    Read off by scoring unit states, so it holds for any members that are affine in the states; raises InputError where
-    they are not.
+    Read off by scoring unit states, so it holds for any reward that is affine in the states; raises InputError for
+    others, such as the worst-off of several groups or tuned weights.
     """
-    layers = len(ensemble.layers)
+    do = "use occlusion, which asks nothing of the head"
+    if isinstance(reward, RewardEnsemble):
+        heads = [member.score for member in reward.members]
+    elif isinstance(reward, CalibratedHeads):
+        heads = [lambda features: reward.score(features).reward]
+    else:
+        got = f"a reward of the kind {reward.kind}"
+        raise InputError(explain(expected="a head on frozen states", got=got, do=do))
+    layers = len(reward.layers)
     size = layers * width
     units = np.concatenate([np.zeros((1, 2 * size)), np.eye(2 * size), np.full((1, 2 * size), 0.5)])
     states = units.reshape(-1, 2, layers, width)
     features = Features(states[:, 0], states[:, 1], np.zeros((len(states), len(SURFACE_NAMES))))
-    rewards = np.mean([member.score(features) for member in ensemble.members], axis=0)
+    rewards = np.mean([head(features) for head in heads], axis=0)
     constant, weights = float(rewards[0]), rewards[1:-1] - rewards[0]
     if not np.isclose(rewards[-1], constant + 0.5 * weights.sum(), atol=1e-6 * (1 + np.abs(weights).sum())):
-        do = "use occlusion, which asks nothing of the head"
         raise InputError(explain(expected="a head that is linear in the states", got="another", do=do))
     mean, last = weights.reshape(2, layers, width)
-    return StateHead(mean, last, constant, ensemble.layers)
+    return StateHead(mean, last, constant, reward.layers)
 
 
 def integrated_gradients(

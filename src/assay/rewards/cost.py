@@ -23,15 +23,15 @@ from scipy.special import expit, logit
 from assay.lm import LanguageModel
 from assay.records.conversation import Prompt
 from assay.records.errors import TrainingError, explain
+from assay.records.judgement import Choice, Judgement
 from assay.records.preference import Preference
 from assay.records.record import Value
 from assay.rewards.bradley_terry import Pairs, loss_and_gradient
 from assay.rewards.calibration import expected_calibration_error, reliability, soft_nll
-from assay.rewards.completion_rows import CompletionRows, preference_pairs, prompt_folds
-from assay.rewards.ensemble import RewardScores
+from assay.rewards.completion_rows import CompletionRows, choice_pairs, preference_pairs, prompt_folds
 from assay.rewards.features import Features
 from assay.rewards.heads import HeadSettings, SharedHeads, open_heads, save_heads, see
-from assay.rewards.protocol import by_parts
+from assay.rewards.scores import RewardScores, by_parts
 
 LEAST_LABELS = 4
 
@@ -43,6 +43,10 @@ class CostSettings(HeadSettings):
     """Weight of the labels against the pairs."""
     boundary: float = Field(default=0.5, gt=0, lt=1)
     """Chance of a violation at which the cost is 0; lower is stricter."""
+    categories: tuple[str, ...] = Field(default=("harmful",), min_length=1)
+    """Critiques of these categories mark a violation."""
+    attribute: str = "harmlessness"
+    """Choices on this attribute order two completions by their cost, where people gave any."""
 
 
 class Labelled(Value):
@@ -107,10 +111,11 @@ class CostModel(NamedTuple):
 
 
 class FittedCost(NamedTuple):
-    """The cost model and what it is worth on prompts it has not seen."""
+    """The cost model and what it is worth on prompts it has not seen; `unseen` [labels] are the costs it said there."""
 
     model: CostModel
     quality: CostQuality
+    unseen: np.ndarray
 
 
 def cost_loss_and_gradient(
@@ -172,10 +177,11 @@ def fit_cost(
     *,
     seed: int,
     preferences: Sequence[Preference] = (),
+    choices: Sequence[tuple[Judgement, Choice]] = (),
     cache: Path | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> FittedCost:
-    """Fit a cost model on labels, and on preferences for the more harmless of two where there are any.
+    """Fit a cost model on labels, and on preferences or choices for the more harmless of two where there are any.
 
     Raises TrainingError when there are fewer than four violations or four harmless completions.
     """
@@ -185,7 +191,8 @@ def fit_cost(
         expected = f"at least {LEAST_LABELS} violations and {LEAST_LABELS} harmless completions"
         raise TrainingError(explain(expected=expected, got=got, do="label more of the rarer kind"))
     rows = CompletionRows()
-    pairs = preference_pairs(rows, preferences)
+    both = preference_pairs(rows, preferences), choice_pairs(rows, choices)
+    pairs = Pairs(*(np.concatenate(parts) for parts in zip(*(one[:4] for one in both), strict=True)))
     signs = Signs(
         row=np.array([rows.number(label.prompt, label.completion) for label in labelled], dtype=int),
         sign=np.array([1.0 if label.is_violation else -1.0 for label in labelled]),
@@ -198,7 +205,8 @@ def fit_cost(
     fitted = _fit(seen.x, pairs, signs, settings)
     theta, b = scale * fitted[:-1, None], scale * fitted[-1] + shift
     head = SharedHeads(("cost",), seen.view, theta, np.array([-b]), np.ones(1), seen.layers)
-    return FittedCost(CostModel(head), cost_quality(scale * unseen + shift, signs.sign, boundary=settings.boundary))
+    cost = scale * unseen + shift
+    return FittedCost(CostModel(head), cost_quality(cost, signs.sign, boundary=settings.boundary), cost)
 
 
 def cost_quality(cost: np.ndarray, sign: np.ndarray, *, boundary: float = 0.5) -> CostQuality:

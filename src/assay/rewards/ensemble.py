@@ -14,6 +14,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from assay.records.errors import ConfigError, StorageError, explain
+from assay.records.reward import RewardKind
 from assay.rewards.aggregation import WARM, aggregate, average_weights
 from assay.rewards.calibration import Calibrator, IsotonicMap
 from assay.rewards.debias.loess import LengthCurve
@@ -21,6 +22,8 @@ from assay.rewards.debias.nuisance import Residualiser
 from assay.rewards.feature_maps import FittedMap
 from assay.rewards.features import SURFACE_NAMES, Features
 from assay.rewards.outliers import OutlierModel
+from assay.rewards.protocol import Texts
+from assay.rewards.scores import RewardScores
 from assay.rewards.shaping import Shaping
 
 LENGTH = SURFACE_NAMES.index("log_words")
@@ -62,15 +65,6 @@ class Member(NamedTuple):
         return np.asarray((self.raw(features) - self.shift) / self.scale)
 
 
-class RewardScores(NamedTuple):
-    """Scores of n completions: aggregated `reward` [n], `members` [n, k], s.d. `disagreement` [n], `outlier` [n]."""
-
-    reward: np.ndarray
-    members: np.ndarray
-    disagreement: np.ndarray
-    outlier: np.ndarray
-
-
 class RewardEnsemble(NamedTuple):
     """A reward: members, how they are aggregated, the temperature of its probabilities, and its outlier model.
 
@@ -98,6 +92,15 @@ class RewardEnsemble(NamedTuple):
         if self.anchor is not None:
             reward = self.shaping.apply(reward, self._combined(self.anchor))
         return RewardScores(reward, members, members.std(1), self.outliers.is_outlier(features))
+
+    def score_on(self, texts: Texts) -> RewardScores:
+        """Score texts by their features."""
+        return self.score(texts.features(self.layers))
+
+    @property
+    def kind(self) -> RewardKind:
+        """The form that it is stored in."""
+        return "ensemble"
 
     def unshaped(self) -> "RewardEnsemble":
         """The same reward before shaping: what margins and probabilities are taken from."""

@@ -9,6 +9,10 @@ The worst-off combination is the minimum over groups of the standardised reward,
 2024, arXiv 2402.08925). Theirs is the smallest *mean* over a policy's samples; the mean of the minima is a lower bound
 of it and needs no policy. `worst_off_group` gives theirs, for a loop that asks anew in each round.
 
+`fit_group_views` takes preferences instead, with the views of groups that the minority report put on them, so that
+nobody need say again who belongs where. What people of no such group say is in the view of the whole, which counts as
+a group of its own, `everyone`.
+
 Catches: a reward that pleases the majority at the cost of a group that was named. Does not catch: groups nobody named,
 disagreement inside a group, or a group so small that its head is the common one (see `GroupQuality`).
 """
@@ -25,9 +29,9 @@ from assay.lm import LanguageModel
 from assay.records.conversation import Prompt
 from assay.records.errors import InputError, TrainingError, explain
 from assay.records.judgement import Judgement
+from assay.records.preference import Preference
 from assay.rewards.bradley_terry import Pairs, fit_head, loss_and_gradient
 from assay.rewards.completion_rows import CompletionRows, choice_pairs, prompt_folds, standing
-from assay.rewards.ensemble import RewardScores
 from assay.rewards.features import Features
 from assay.rewards.heads import (
     HeadSettings,
@@ -38,7 +42,7 @@ from assay.rewards.heads import (
     see,
     standardised,
 )
-from assay.rewards.protocol import by_parts
+from assay.rewards.scores import RewardScores, by_parts
 
 Combination = Literal["mean", "worst_off"]
 
@@ -100,6 +104,17 @@ class FittedGroups(NamedTuple):
     quality: tuple[GroupQuality, ...]
 
 
+EVERYONE = "everyone"
+"""The whole, as the views of preferences name it."""
+
+
+class FittedViews(NamedTuple):
+    """The reward, and how many preferences hold a view of each of its groups."""
+
+    reward: GroupReward
+    rows: tuple[int, ...]
+
+
 def worst_off_group(rewards: np.ndarray) -> int:
     """Number of the group whose mean reward over samples [n, groups] is smallest: whom MaxMin-RLHF serves next."""
     return int(np.argmin(rewards.mean(0)))
@@ -154,6 +169,58 @@ def fit_groups(
     _, by_group = fit_group_heads(seen.x, pairs, settings)
     quality = _quality(seen.x, dict(zip(names, pairs, strict=True)), group, settings, np.random.default_rng(seed))
     return FittedGroups(GroupReward(standardised(names, by_group, seen), settings.combination), quality)
+
+
+def group_views(rows: CompletionRows, preferences: Sequence[Preference]) -> dict[str, Pairs]:
+    """Each group's view of the pairs, `everyone` first: the chance that one of the group prefers `chosen`.
+
+    `everyone` has a view of every pair, where no group differs the aggregation's; a group has one of the pairs that the
+    report names it on, and what it says of others is left to the whole.
+    """
+    names = sorted({name for p in preferences for name in p.by_group or {}} - {EVERYONE})
+    told = {name: [(p, p.by_group[name]) for p in preferences if p.by_group and name in p.by_group] for name in names}
+    told = {EVERYONE: [(p, (p.by_group or {}).get(EVERYONE, p.probability)) for p in preferences]} | told
+    return {
+        name: Pairs(
+            chosen=np.array([rows.number(p.prompt, p.chosen) for p, _ in views], dtype=int),
+            rejected=np.array([rows.number(p.prompt, p.rejected) for p, _ in views], dtype=int),
+            probability=np.array([share for _, share in views], dtype=float),
+            weight=np.ones(len(views)),
+        )
+        for name, views in told.items()
+    }
+
+
+def fit_group_views(
+    lm: LanguageModel,
+    preferences: Sequence[Preference],
+    settings: GroupSettings,
+    *,
+    reference: Sequence[tuple[Prompt, str]] = (),
+    cache: Path | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> FittedViews:
+    """Fit a head for everyone and one for each group that differs, shrunk towards it, on the views of preferences.
+
+    Raises TrainingError where no preference holds a group's view, or one is held by too few.
+    """
+    rows = CompletionRows()
+    pairs = group_views(rows, preferences)
+    if len(pairs) < 2:
+        do = "fit the preferences with `assay preferences fit --traits FILE`; where no group differs, fit one for all"
+        raise TrainingError(explain(expected="preferences with the views of groups that differ", got="none", do=do))
+    group = np.array(rows.group)
+    for name, those in pairs.items():
+        require_enough(f"views of group {name!r}", those, group)
+    seen = see(lm, (rows.prompts, rows.completions), settings, reference=reference, cache=cache, progress=progress)
+    common = fit_head(seen.x, pairs[EVERYONE], ridge=settings.ridge, sum_to_zero=settings.sum_to_zero)
+    own = [
+        fit_towards(seen.x, those, common, shrinkage=settings.shrinkage, sum_to_zero=settings.sum_to_zero)
+        for name, those in pairs.items()
+        if name != EVERYONE
+    ]
+    heads = standardised(tuple(pairs), np.stack([common, *own], axis=1), seen)
+    return FittedViews(GroupReward(heads, settings.combination), tuple(len(those.chosen) for those in pairs.values()))
 
 
 def fit_group_heads(x: np.ndarray, pairs: Sequence[Pairs], settings: GroupSettings) -> tuple[np.ndarray, np.ndarray]:

@@ -14,21 +14,21 @@ from assay.lm import LanguageModel
 from assay.records.errors import TrainingError, explain
 from assay.records.preference import Preference
 from assay.records.reward import RewardQuality
-from assay.rewards.calibration import CALIBRATIONS, MemberMargins, quality_report
-from assay.rewards.ensemble import RewardEnsemble
-from assay.rewards.features import read_features
+from assay.rewards.calibration import CALIBRATIONS, Calibrator, MemberMargins, quality_report
+from assay.rewards.completion_rows import CompletionRows, preference_pairs
+from assay.rewards.protocol import StoredReward, reading
 
 
 class Recalibrated(NamedTuple):
-    """The reward under its new calibration, and its quality out of sample."""
+    """The new calibration, and the quality under it out of sample."""
 
-    ensemble: RewardEnsemble
+    calibrator: Calibrator
     quality: RewardQuality
 
 
 def recalibrate(
     lm: LanguageModel,
-    ensemble: RewardEnsemble,
+    reward: StoredReward,
     preferences: Sequence[Preference],
     *,
     method: str,
@@ -46,29 +46,26 @@ def recalibrate(
         do = "collect more judgements and train again, or raise calibration_share"
         got = f"{len(preferences)} on {count}"
         raise TrainingError(explain(expected="at least 4 held-out preferences on 2 prompts", got=got, do=do))
-    rows = list(dict.fromkeys((p.prompt, text) for p in preferences for text in (p.chosen, p.rejected)))
-    number = {row: i for i, row in enumerate(rows)}
-    prompts, texts = zip(*rows, strict=True)
-    features = read_features(lm, prompts, texts, layers=ensemble.layers, cache=cache, progress=progress)
-    scores = ensemble.unshaped().score(features)
-    chosen = np.array([number[p.prompt, p.chosen] for p in preferences])
-    rejected = np.array([number[p.prompt, p.rejected] for p in preferences])
-    margins, apart = (v[chosen] - v[rejected] for v in (scores.reward, scores.members))
-    probability = np.array([p.probability for p in preferences])
+    rows = CompletionRows()
+    pairs = preference_pairs(rows, preferences)
+    scores = reading(reward.unshaped(), lm, cache=cache, progress=progress).score_texts(rows.prompts, rows.completions)
+    margins, apart = (v[pairs.chosen] - v[pairs.rejected] for v in (scores.reward, scores.members))
     fit = CALIBRATIONS[method]
     is_second = np.isin(group, rng.permutation(count)[: count // 2])
     logits = np.empty(len(margins))
     for half in (is_second, ~is_second):
-        logits[half] = fit(margins[~half], probability[~half]).logits(margins[half])
-    kept = fit(margins, probability)
+        logits[half] = fit(margins[~half], pairs.probability[~half]).logits(margins[half])
+    kept = fit(margins, pairs.probability)
+    # Heads that speak of different things are no estimates of one: only copies of one thing tell how sure they are.
+    are_estimates = reward.kind in ("ensemble", "tuned") and apart.shape[1] > 1
     quality = quality_report(
         margins,
-        probability,
+        pairs.probability,
         temperature=kept.temperature,
         rewards=scores.reward,
-        lengths=np.array([len(text) for text in texts], dtype=np.float64),
-        members=MemberMargins(apart.mean(1), apart.std(1)),
+        lengths=np.array([len(text) for text in rows.completions], dtype=np.float64),
+        members=MemberMargins(apart.mean(1), apart.std(1)) if are_estimates else None,
         logits=logits,
         calibration=method,
     )
-    return Recalibrated(ensemble.calibrated(kept), quality)
+    return Recalibrated(kept, quality)

@@ -17,8 +17,7 @@ from assay.records.conversation import Prompt
 from assay.records.errors import ConfigError, explain
 from assay.records.identity import ScorerIdentity
 from assay.records.record import Value, digest
-from assay.rewards.ensemble import RewardScores
-from assay.rewards.protocol import by_parts
+from assay.rewards.scores import RewardScores, by_parts
 
 Combination = Literal["mean", "worst"]
 

@@ -38,7 +38,8 @@ from assay.records.policy import PolicyVersion
 from assay.records.preference import Preference
 from assay.records.provenance import Provenance, code_version
 from assay.records.record import digest
-from assay.rewards import RewardEnsemble, RewardSettings, read_features
+from assay.rewards import RewardSettings
+from assay.rewards.protocol import StoredReward, reading
 from assay.storage import SplitName
 from assay.storage.firewall import Registration
 
@@ -54,8 +55,8 @@ class HeldOutReward:
     What was scored is kept: a rater is asked in both orders.
     """
 
-    def __init__(self, lm: LanguageModel, ensemble: RewardEnsemble, identity: ScorerIdentity) -> None:
-        self._lm, self._ensemble, self.identity = lm, ensemble, identity
+    def __init__(self, lm: LanguageModel, reward: StoredReward, identity: ScorerIdentity) -> None:
+        self._reward, self.identity = reading(reward, lm), identity
         self._known: dict[tuple[Prompt, str], float] = {}
 
     def score(self, prompts: Sequence[Any], completions: Sequence[str]) -> np.ndarray:
@@ -63,8 +64,8 @@ class HeldOutReward:
         asked = list(zip(prompts, completions, strict=True))
         new = [pair for pair in dict.fromkeys(asked) if pair not in self._known]
         if new:
-            features = read_features(self._lm, [p for p, _ in new], [c for _, c in new], layers=self._ensemble.layers)
-            self._known |= dict(zip(new, self._ensemble.score(features).reward.tolist(), strict=True))
+            found = self._reward.score_texts([p for p, _ in new], [c for _, c in new])
+            self._known |= dict(zip(new, found.reward.tolist(), strict=True))
         return np.array([self._known[pair] for pair in asked])
 
 
@@ -182,14 +183,16 @@ def _reward_rater(
 ) -> RewardRater:
     settings = RewardSettings(feature_maps=("mean-both",), layers=walk.config.reward.layers, aggregation="mean")
     version = fit_reward(walk, "held-out-reward", preferences, settings, side="evaluation")
-    ensemble, identity = open_reward(walk.workspace, version.id)
+    reward, identity = open_reward(walk, version.id)
     known = by_text | {last_user_text(p.prompt): p.prompt for p in preferences}
     known |= {last_user_text(p.prompt): p.prompt for p in _held_out_preferences(walk)}
 
     def as_prompt(text: str) -> Prompt:
         return known.get(text) or (Message(role="user", content=text),)
 
-    return RewardRater(HeldOutReward(lm, ensemble, identity), temperature=ensemble.temperature, as_prompt=as_prompt)
+    return RewardRater(
+        HeldOutReward(lm, reward, identity), temperature=reward.calibrator.temperature, as_prompt=as_prompt
+    )
 
 
 def _thirds(preferences: list[Preference]) -> tuple[list[Preference], list[Preference], list[Preference]]:

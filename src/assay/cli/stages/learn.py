@@ -1,55 +1,64 @@
 """Learn: the rewards that policies are pushed against, and the watch panel that only ever stops a run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from assay.cli.config import HELD_OUT_REWARD, reward_name_fault
 from assay.cli.context import now
 from assay.cli.stages.collect import VOTES
 from assay.cli.walk import Outcome, Walk, stage_seed
 from assay.lm import LanguageModel, encode_pair
 from assay.lm.chat import require_context
 from assay.records.conversation import Prompt, last_user_text
-from assay.records.errors import InputError, TrainingError, explain
+from assay.records.errors import ConfigError, InputError, TrainingError, explain
 from assay.records.identity import FirewallSide, ScorerIdentity
-from assay.records.judgement import Demonstration
+from assay.records.judgement import Demonstration, Judgement
 from assay.records.preference import Preference
 from assay.records.provenance import Provenance, code_version
 from assay.records.record import digest
 from assay.records.reward import RewardVersion
-from assay.rewards import RewardEnsemble, RewardSettings, TrainedReward, recalibrate, train_reward
-from assay.storage import SplitName, Workspace
+from assay.rewards import RewardSettings, recalibrate
+from assay.rewards.kinds import RewardChoice
+from assay.rewards.learning import Learnt, Means, Told, amount_of_work, learn
+from assay.rewards.protocol import StoredReward
+from assay.rewards.stored import open_stored
+from assay.storage import SplitName
 from assay.storage.firewall import Registration
 
-PLAIN = RewardSettings(feature_maps=("mean-low+surface",), aggregation="single")
+PLAIN = RewardChoice(feature_maps=("mean-low+surface",), aggregation="single")
 """What one has without Assay: one head on counted votes, no de-biasing, no price for outliers. The unguarded loop
 optimises it."""
+FROM_JUDGEMENTS = ("attributes", "cost")
+"""Kinds that need to know more than which of two was preferred."""
 FITTED_ON = {
     "proxy": (SplitName.TRAIN, SplitName.TRAIN.value),
     "plain": (SplitName.TRAIN, VOTES),
     "watch-panel": (SplitName.WATCH, SplitName.WATCH.value),
 }
-"""The rewards on the training side; of each the split that it was fitted on, and which preferences of it."""
+"""Of the rewards with a part of their own: the split that each is fitted on, and which preferences of it.
+
+Any other reward on the training side is fitted on what the proxy is.
+"""
 
 
 def train_rewards(walk: Walk) -> Outcome:
-    """Fit proxy and watch panel on different people and prompts, and where the unguarded loop is to run, its reward.
+    """Fit proxy and watch panel on different people and prompts, and further rewards and the unguarded loop's if asked.
 
-    All are registered as training signals.
+    The watch panel is an ensemble, whatever the proxy is made of. All are registered as training signals.
     """
     settings = walk.config.reward
     proxy = fit_reward(walk, "proxy", _preferences(walk, "proxy"), settings, side="training")
     outputs = {"proxy": proxy.id}
+    for name, choice in walk.config.choices.items():
+        outputs[name] = fit_reward(walk, name, _preferences(walk, name), choice, side="training").id
+    ensemble = RewardChoice.model_validate({**settings.model_dump(), "kind": "ensemble"})
     if walk.config.alignment.unguarded_rounds:
         plain = PLAIN.model_copy(update={"layers": settings.layers, "directions": settings.directions})
         outputs["plain"] = fit_reward(walk, "plain", _preferences(walk, "plain"), plain, side="training").id
-    quality = proxy.quality
-    said = (
-        f"{proxy.members} members on {proxy.training_pairs} pairs: held-out accuracy {quality.accuracy:.2f}, "
-        f"NLL {quality.nll:.3f}, ECE {quality.ece:.3f} (before scaling {quality.ece_before:.3f})"
-    )
+    said = _worth(proxy)
     try:
-        watch = fit_reward(walk, "watch-panel", _preferences(walk, "watch-panel"), settings, side="training")
+        watch = fit_reward(walk, "watch-panel", _preferences(walk, "watch-panel"), ensemble, side="training")
         outputs["watch"] = watch.id
         said += f"; watch panel {watch.quality.accuracy:.2f}"
         skipped: tuple[str, ...] = ()
@@ -58,31 +67,36 @@ def train_rewards(walk: Walk) -> Outcome:
     return Outcome(outputs, skipped=skipped, said=said)
 
 
+def train_further(walk: Walk, name: str) -> Outcome:
+    """Fit one more reward under a name of its own, for runs to optimise as a part. Raises ConfigError for the name."""
+    fault = reward_name_fault(name)
+    if fault is not None:
+        raise ConfigError(explain(expected=fault, got=repr(name), do="choose another"))
+    version = fit_reward(walk, name, _preferences(walk, name), walk.config.reward, side="training")
+    return Outcome({name: version.id}, said=_worth(version))
+
+
 def fit_reward(
     walk: Walk, name: str, preferences: Sequence[Preference], settings: RewardSettings, *, side: FirewallSide
 ) -> RewardVersion:
     """Train, store and register one reward. Raises TrainingError with too little data, FirewallError on shared data."""
+    choice = settings if isinstance(settings, RewardChoice) else RewardChoice(**settings.model_dump())
     lm = walk.fresh_model()
     require_texts_fit(lm, [(p.prompt, text) for p in preferences for text in (p.chosen, p.rejected)])
     seed = stage_seed(walk.config, name)
     reference = _reference(walk, preferences) if side == "training" and settings.outliers.weight > 0 else ()
-    with walk.bar(f"{name}: reading features", _completions(preferences)) as advance:
-        trained = train_reward(
-            lm,
-            preferences,
-            settings,
-            seed=seed,
-            reference=reference,
-            cache=walk.scratch / "features",
-            progress=advance,
+    told = Told(preferences, _judgements(walk, name) if choice.kind in FROM_JUDGEMENTS else ())
+    doing = "training" if choice.kind == "tuned" else "reading features"
+    with walk.bar(f"{name}: {doing}", amount_of_work(told, choice)) as advance:
+        learnt = learn(
+            told, choice, Means(lm, walk.fresh_model, seed, reference, walk.scratch / "features", progress=advance)
         )
-    artifact = walk.workspace.artifacts.add(trained.ensemble.save)
-    rows = tuple(sorted({row for p in preferences for row in p.judgements}))
+    artifact = walk.workspace.artifacts.add(learnt.reward.save)
     identity = ScorerIdentity(
-        name=name, scorer_kind="reward_model", content_hash=artifact, rows=rows, ancestors=(lm.id,)
+        name=name, scorer_kind="reward_model", content_hash=artifact, rows=learnt.rows, ancestors=(lm.id,)
     )
     walk.workspace.firewall.register(Registration(created_at=now(), side=side, identity=identity))
-    version = _version(walk, name, trained, settings, identity, seed=seed, preferences=preferences)
+    version = _version(learnt, choice, identity, seed=seed, preferences=preferences)
     walk.workspace.records.put(version, subject=name)
     return version
 
@@ -94,28 +108,31 @@ def recalibrate_reward(walk: Walk, version_id: str, method: str) -> RewardVersio
     reward that judges, or one whose held-out preferences are not in the workspace; TrainingError for too few of them.
     """
     old = walk.workspace.records.get(RewardVersion, version_id)
-    if old.name not in FITTED_ON:
-        do = f"name one of the rewards {', '.join(FITTED_ON)}; `assay reward show` lists them"
+    if old.name == HELD_OUT_REWARD:
+        do = "name a reward of another name; `assay reward show` lists them"
         raise InputError(explain(expected="a reward that trains policies", got=repr(old.name), do=do))
+    if old.made_of == "cost":
+        do = "train it again: a cost is calibrated on labels, out of fold, when it is fitted"
+        raise InputError(explain(expected="a reward that orders pairs", got="a cost", do=do))
     rows, held_out = set(old.identity.rows), set(old.calibration_prompts or ())
     found = _preferences(walk, old.name, report=old.aggregation_report)
     preferences = [p for p in found if p.prompt_id in held_out and rows.issuperset(p.judgements)]
     if not preferences:
-        split = FITTED_ON[old.name][0].value
+        split = _place(old.name)[0].value
         do = f"fit the preferences of split {split} that it was trained on, or train it again"
         raise InputError(explain(expected="preferences that this reward held out of its fit", got="none", do=do))
-    ensemble, identity = open_reward(walk.workspace, old.id)
+    reward, identity = open_reward(walk, old.id)
     with walk.bar(f"{old.name}: reading features", _completions(preferences)) as advance:
         made = recalibrate(
             walk.fresh_model(),
-            ensemble,
+            reward,
             preferences,
             method=method,
             rng=np.random.default_rng(stage_seed(walk.config, "calibrate")),
             cache=walk.scratch / "features",
             progress=advance,
         )
-    artifact = walk.workspace.artifacts.add(made.ensemble.save)
+    artifact = walk.workspace.artifacts.add(reward.calibrated(made.calibrator).save)
     identity = identity.model_copy(update={"content_hash": artifact})
     walk.workspace.firewall.register(Registration(created_at=now(), side="training", identity=identity))
     changed = {"artifact": artifact, "identity": identity, "quality": made.quality, "calibrated_from": old.id}
@@ -124,11 +141,17 @@ def recalibrate_reward(walk: Walk, version_id: str, method: str) -> RewardVersio
     return version
 
 
-def open_reward(workspace: Workspace, version_id: str) -> tuple[RewardEnsemble, ScorerIdentity]:
-    """A stored reward and its identity, its artifact checked against its name."""
-    version = workspace.records.get(RewardVersion, version_id)
-    workspace.artifacts.verify(version.artifact)
-    return RewardEnsemble.open(workspace.artifacts.path(version.artifact)), version.identity
+def open_reward(
+    walk: Walk, version_id: str, *, open_model: Callable[[], LanguageModel] | None = None
+) -> tuple[StoredReward, ScorerIdentity]:
+    """A stored reward and its identity, its artifact checked against its name.
+
+    A reward with weights of its own is put into the model that `open_model` gives, by default the walk's opened anew.
+    """
+    version = walk.workspace.records.get(RewardVersion, version_id)
+    walk.workspace.artifacts.verify(version.artifact)
+    directory = walk.workspace.artifacts.path(version.artifact)
+    return open_stored(directory, open_model or walk.fresh_model), version.identity
 
 
 def require_texts_fit(lm: LanguageModel, rows: Sequence[tuple[Prompt, str]]) -> None:
@@ -144,10 +167,19 @@ def _preferences(walk: Walk, reward: str, *, report: str | None = None) -> list[
 
     `report` names another aggregation than the walk's.
     """
-    split, output = FITTED_ON[reward]
+    split, output = _place(reward)
     report = report or walk.output("preferences", output)
     found = [p for p in walk.workspace.training.all(Preference, split) if p.aggregation == report]
     return choose(found, walk.config.max_reward_preferences, seed=stage_seed(walk.config, "reward-rows"))
+
+
+def _place(reward: str) -> tuple[SplitName, str]:
+    return FITTED_ON.get(reward, FITTED_ON["proxy"])
+
+
+def _judgements(walk: Walk, reward: str) -> list[Judgement]:
+    """The judgements of the split that a named reward is fitted on."""
+    return walk.workspace.training.all(Judgement, _place(reward)[0])
 
 
 def choose(preferences: list[Preference], limit: int | None, *, seed: int) -> list[Preference]:
@@ -169,35 +201,42 @@ def _completions(preferences: Sequence[Preference]) -> int:
     return len({(p.prompt_id, text) for p in preferences for text in (p.chosen, p.rejected)})
 
 
+def _worth(version: RewardVersion) -> str:
+    """A line on what a reward is made of and worth."""
+    quality = version.quality
+    of = f" ({', '.join(part.name for part in version.parts)})" if version.parts else ""
+    rows = "labels" if version.made_of == "cost" else "pairs"
+    return (
+        f"{version.members} members{of} on {version.training_pairs} {rows}: held-out accuracy {quality.accuracy:.2f}, "
+        f"NLL {quality.nll:.3f}, ECE {quality.ece:.3f} (before scaling {quality.ece_before:.3f})"
+    )
+
+
 def _version(
-    walk: Walk,
-    name: str,
-    trained: TrainedReward,
-    settings: RewardSettings,
-    identity: ScorerIdentity,
-    *,
-    seed: int,
-    preferences: Sequence[Preference],
+    learnt: Learnt, choice: RewardChoice, identity: ScorerIdentity, *, seed: int, preferences: Sequence[Preference]
 ) -> RewardVersion:
     return RewardVersion(
         created_at=now(),
-        name=name,
+        name=identity.name,
         artifact=identity.content_hash,
         backbone=identity.ancestors[0],
-        layer=trained.ensemble.layers[-1],
-        members=len(trained.ensemble.members),
-        feature_maps=settings.feature_maps,
-        aggregation=settings.aggregation,
-        quality=trained.quality,
-        member_accuracy=trained.member_accuracy,
+        layer=learnt.layer,
+        members=len(learnt.reward.members),
+        feature_maps=learnt.feature_maps,
+        aggregation=learnt.reward.aggregation,
+        quality=learnt.quality,
+        member_accuracy=learnt.member_accuracy,
         identity=identity,
-        training_pairs=trained.fitted_pairs,
-        calibration_prompts=trained.calibration_prompts,
+        training_pairs=learnt.fitted,
+        calibration_prompts=learnt.calibration_prompts,
         aggregation_report=preferences[0].aggregation,
+        made_of=None if choice.kind == "ensemble" else choice.kind,
+        parts=learnt.parts,
+        notes=learnt.notes,
         provenance=Provenance(
             seed=seed,
             data_hash=digest(sorted(p.id for p in preferences)),
             code_version=code_version(),
-            config_hash=digest(settings.model_dump(mode="json")),
+            config_hash=digest(choice.of_kind.model_dump(mode="json")),
         ),
     )

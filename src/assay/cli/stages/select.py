@@ -8,7 +8,7 @@ import numpy as np
 from assay.cli.stages.learn import open_reward, require_texts_fit
 from assay.cli.walk import Walk
 from assay.records.conversation import Prompt
-from assay.records.errors import ModelError, explain
+from assay.records.errors import InputError, ModelError, explain
 from assay.records.judgement import Item
 from assay.records.preference import Preference
 from assay.records.reward import RewardVersion
@@ -36,9 +36,13 @@ def view_pool(walk: Walk, reward: RewardVersion, pool: Sequence[Item], waiting: 
     """Read a pool through a reward. Asked are the pairs that it was fitted on and those that `waiting` holds.
 
     A pair lies where the mean of its completions' states does, in their leading directions. Raises InputError for texts
-    beyond the model's context, ModelError for another model than the reward's.
+    beyond the model's context or a reward that is no ensemble, ModelError for another model than the reward's.
     """
-    ensemble, _ = open_reward(walk.workspace, reward.id)
+    ensemble, _ = open_reward(walk, reward.id)
+    if not isinstance(ensemble, RewardEnsemble):
+        do = "train one with `assay reward train --kind ensemble`, and choose by that"
+        got = f"a reward of the kind {ensemble.kind}"
+        raise InputError(explain(expected="an ensemble, whose members can disagree on a pair", got=got, do=do))
     known = _fitted(walk, reward)
     rows = CompletionRows()
     pairs = [_numbers(rows, item.prompt, item.first, item.second) for item in (*pool, *waiting)]

@@ -123,7 +123,7 @@ def tune_best_of_n(walk: Walk) -> Outcome:
     start, lm = _start(walk), walk.fresh_model()
     if start is not None and start.adapter is not None:
         load_adapter(lm, walk.workspace.artifacts.path(start.adapter))
-    proxy, identity = open_reward(walk.workspace, walk.output("rewards", "proxy") or "")
+    proxy, identity = open_reward(walk, walk.output("rewards", "proxy") or "")
     prompts = _prompts(walk)
     sampling = Sampling(max_tokens=walk.config.sampling.max_tokens, seed=stage_seed(walk.config, "best-of-n"))
     candidates = draw_candidates(lm, prompts, proxy, sampling, n=n)
@@ -209,11 +209,11 @@ def _completions(walk: Walk) -> CompletionSource:
 
 
 def _watched(walk: Walk, *, reward: str = "proxy", aggregation: str | None = None, is_guarded: bool = True) -> Watched:
-    proxy, identity = open_reward(walk.workspace, walk.output("rewards", reward) or "")
+    proxy, identity = open_reward(walk, walk.output("rewards", reward) or "")
     watch_id = walk.output("rewards", "watch")
     watch, signals = None, [identity]
     if watch_id is not None:
-        watch, watch_identity = open_reward(walk.workspace, watch_id)
+        watch, watch_identity = open_reward(walk, watch_id)
         signals.append(watch_identity)
     if aggregation is not None:
         proxy = proxy.with_aggregation(aggregation)

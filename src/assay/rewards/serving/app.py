@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from assay.records.errors import AssayError, InputError
+from assay.rewards.ensemble import RewardEnsemble
 from assay.rewards.serving.exchange import Pair, read_pairs, read_queries
 from assay.rewards.serving.scorer import RewardScorer, Scored
 
@@ -57,6 +58,7 @@ class Health(NamedTuple):
     reward: str
     backbone: str
     members: int
+    kind: str
     aggregation: str
     shaping: str
     context_length: int
@@ -85,14 +87,15 @@ def create_app(scorer: RewardScorer, *, max_body_bytes: int = MAX_BODY_BYTES) ->
 
     @app.get("/healthz")
     def healthz() -> dict[str, object]:
-        lm, made_of = scorer.lm, scorer.ensemble
+        lm, made_of = scorer.lm, scorer.reward
         return Health(
             status="ok",
             reward=scorer.name,
             backbone=lm.id,
             members=len(made_of.members),
+            kind=made_of.kind,
             aggregation=made_of.aggregation,
-            shaping=made_of.shaping.name,
+            shaping=made_of.shaping.name if isinstance(made_of, RewardEnsemble) else "none",
             context_length=lm.context_length,
         )._asdict()
 

@@ -5,16 +5,16 @@ from typing import Any
 
 from assay.lm import LanguageModel
 from assay.records.errors import InputError, explain
-from assay.rewards.ensemble import RewardEnsemble
+from assay.rewards.protocol import StoredReward
 from assay.rewards.serving.exchange import Said, read_pairs
 from assay.rewards.serving.scorer import RewardScorer
 
 NAME = "assay_reward"
 
 
-def reward_function(ensemble: RewardEnsemble, lm: LanguageModel, *, name: str = NAME) -> Callable[..., list[float]]:
-    """The ensemble as one of TRL's `reward_funcs`, with aggregation and shaping as trained."""
-    return trl_function(RewardScorer(ensemble, lm), name=name)
+def reward_function(reward: StoredReward, lm: LanguageModel, *, name: str = NAME) -> Callable[..., list[float]]:
+    """The reward as one of TRL's `reward_funcs`, with aggregation and shaping as trained."""
+    return trl_function(RewardScorer(reward, lm), name=name)
 
 
 def trl_function(scorer: RewardScorer, *, name: str = NAME) -> Callable[..., list[float]]:

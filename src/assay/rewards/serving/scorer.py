@@ -19,9 +19,9 @@ from assay.records.conversation import last_user_text
 from assay.records.errors import FirewallError, ModelError, explain
 from assay.records.policy import PolicyVersion
 from assay.records.reward import RewardVersion
-from assay.rewards.ensemble import RewardEnsemble
-from assay.rewards.features import read_features
+from assay.rewards.protocol import StoredReward, Texts
 from assay.rewards.serving.exchange import Pair
+from assay.rewards.stored import open_stored
 from assay.storage import Workspace
 from assay.storage.firewall import Registration
 
@@ -32,7 +32,8 @@ class Scored(NamedTuple):
     """Scores of n pairs: `reward` as trained, `members` [n, k] with their `mean` and s.d. `spread`, `is_outlier`.
 
     `probability` is the calibrated chance that people prefer the completion to one whose reward, before any shaping, is
-    0: about the average reference completion. Every field but `members` is [n].
+    0: about the average reference completion; of a cost, that the completion is allowed. Every field but `members` is
+    [n].
     """
 
     reward: np.ndarray
@@ -44,13 +45,13 @@ class Scored(NamedTuple):
 
 
 class RewardScorer:
-    """An ensemble, with the aggregation, shaping and calibration it was trained with, and the model that reads for it.
+    """A reward, with the aggregation, shaping and calibration it was trained with, and the model that reads for it.
 
     One thread at a time scores, the others wait.
     """
 
-    def __init__(self, ensemble: RewardEnsemble, lm: LanguageModel, *, name: str = "reward") -> None:
-        self.ensemble, self.lm, self.name = ensemble, lm, name
+    def __init__(self, reward: StoredReward, lm: LanguageModel, *, name: str = "reward") -> None:
+        self.reward, self.lm, self.name = reward, lm, name
         self._lock = Lock()
 
     def score(self, pairs: Sequence[Pair]) -> Scored:
@@ -58,12 +59,12 @@ class RewardScorer:
         prompts, completions = [pair.prompt for pair in pairs], [pair.completion for pair in pairs]
         with self._lock:  # neither the tokenizer nor the hooks on the model's layers bear two threads at once
             self._require_context(pairs)
-            features = read_features(self.lm, prompts, completions, layers=self.ensemble.layers)
-        scores = self.ensemble.score(features)
-        unshaped = self.ensemble.unshaped().score(features).reward
+            texts, plain = Texts(self.lm, prompts, completions), self.reward.unshaped()
+            scores = self.reward.score_on(texts)
+            unshaped = scores.reward if plain is self.reward else plain.score_on(texts).reward
         return Scored(
             reward=scores.reward,
-            probability=np.asarray(expit(self.ensemble.calibrator.logits(unshaped))),
+            probability=np.asarray(expit(self.reward.calibrator.logits(unshaped))),
             mean=scores.members.mean(1),
             spread=scores.disagreement,
             is_outlier=scores.outlier,
@@ -90,10 +91,9 @@ def open_scorer(workspace: Workspace, reward: str, *, now: datetime, model: str 
         raise FirewallError(explain(expected="a reward to optimise", got=f"the {WATCH_PANEL}", do=do))
     workspace.firewall.register(Registration(created_at=now, side="training", identity=version.identity))
     workspace.artifacts.verify(version.artifact)
-    ensemble = RewardEnsemble.open(workspace.artifacts.path(version.artifact))
     references = [policy for policy in workspace.records.all(PolicyVersion) if policy.method == "reference"]
     lm = load(model or (references[-1].base_model if references else "default"))
     if lm.id != version.backbone:
         got, do = f"weights {lm.id[:12]} in {lm.source!r}", "name the model that the reward was trained on"
         raise ModelError(explain(expected=f"the backbone {version.backbone[:12]}", got=got, do=do))
-    return RewardScorer(ensemble, lm, name=version.id)
+    return RewardScorer(open_stored(workspace.artifacts.path(version.artifact), lambda: lm), lm, name=version.id)

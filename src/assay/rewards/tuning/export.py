@@ -12,6 +12,8 @@ prompt, the completion, the end-of-turn token, and nothing behind it: some chat 
 
 import copy
 import json
+import os
+import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,8 +26,30 @@ from assay.lm import LanguageModel
 from assay.records.errors import ModelError, StorageError, explain
 from assay.rewards.ensemble import RewardEnsemble
 from assay.rewards.feature_maps import SURFACE
+from assay.rewards.protocol import StoredReward
 from assay.rewards.tuning.last_state import LastStateReward
 from assay.rewards.tuning.tuned import TunedReward, install
+
+
+def export_stored(reward: StoredReward, directory: Path) -> None:
+    """Write a stored reward, all or nothing. Raises ModelError that says why one cannot be such a classifier."""
+    if directory.exists():
+        do = "name a directory that is not there yet"
+        raise StorageError(explain(expected="a new directory", got=str(directory), do=do))
+    if isinstance(reward, RewardEnsemble):
+        refuse_ensemble(reward)
+    if not isinstance(reward, TunedReward):
+        do = "train one with `assay reward train --kind tuned`, or serve this one as it is"
+        expected = "a tuned reward, whose head reads the last token behind the final norm"
+        raise ModelError(explain(expected=expected, got=f"one of the kind {reward.kind}", do=do))
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=directory.parent) as beside:
+            export_tuned(reward, Path(beside) / "whole")
+            os.replace(Path(beside) / "whole", directory)
+    except OSError as error:
+        do = "free disk space, or name another directory"
+        raise StorageError(explain(expected=f"to write {directory}", got=str(error), do=do)) from error
 
 
 def export_tuned(reward: TunedReward, directory: Path) -> None:

@@ -68,6 +68,8 @@ class FinetuneSettings(Value):
     """Weight of the sum-to-zero term."""
     aggregation: str = "mean"
     """How the seeds' members become one reward: single, mean, wco, uwo or entropic."""
+    members: int = Field(default=1, ge=1)
+    """Members of the reward, each trained with a seed of its own."""
     is_averaged: bool = False
     """Whether the seeds' weights are averaged into one member (WARM) instead of kept as an ensemble."""
     calibration_share: float = Field(default=0.25, gt=0, lt=1)

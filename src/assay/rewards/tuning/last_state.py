@@ -20,11 +20,10 @@ from assay.records.preference import Preference
 from assay.records.record import Value
 from assay.rewards.bradley_terry import fit_head
 from assay.rewards.completion_rows import CompletionRows, preference_pairs
-from assay.rewards.ensemble import RewardScores
 from assay.rewards.feature_maps import fit_map
 from assay.rewards.features import Features, read_features
 from assay.rewards.heads import require_enough
-from assay.rewards.protocol import by_parts
+from assay.rewards.scores import RewardScores, by_parts
 
 
 class LastStateSettings(Value):

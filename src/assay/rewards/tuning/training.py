@@ -24,13 +24,17 @@ from assay.rewards.tuning.tuned import TunedReward, warm_average
 
 
 class TrainedTuned(NamedTuple):
-    """The reward, its held-out quality, each member's held-out accuracy, fitted pairs, and the log of each seed."""
+    """The reward, its held-out quality, each member's held-out accuracy, fitted pairs, and the log of each seed.
+
+    `calibration_prompts` are the identities of the prompts that were held out of the fit.
+    """
 
     reward: TunedReward
     quality: RewardQuality
     member_accuracy: tuple[float, ...]
     fitted_pairs: int
     logs: tuple[list[dict[str, float]], ...]
+    calibration_prompts: tuple[str, ...]
 
 
 def train_tuned(
@@ -66,7 +70,8 @@ def train_tuned(
     reward = TunedReward(open_model(), members, settings.aggregation)
     reward.standardise(anchor)
     quality, accuracy = _calibrate(reward, rows, pairs.take(np.flatnonzero(is_held_out)))
-    return TrainedTuned(reward, quality, accuracy, len(fitted), tuple(run.log for run in runs))
+    prompts_out = sorted({p.prompt_id for p, out in zip(preferences, is_held_out, strict=True) if out})
+    return TrainedTuned(reward, quality, accuracy, len(fitted), tuple(run.log for run in runs), tuple(prompts_out))
 
 
 def _calibrate(reward: TunedReward, rows: CompletionRows, pairs: Pairs) -> tuple[RewardQuality, tuple[float, ...]]:

@@ -5,6 +5,7 @@ into a language model one after the other and scores; `warm_average` makes one m
 weights (WARM, Ramé et al. 2024, arXiv 2401.12187): one member's cost, and less of each member's own errors.
 """
 
+import copy
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 from peft import PeftModel
+from pydantic import Field, field_validator
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from assay.lm import LanguageModel, LoraSettings, add_lora, encode_pair
@@ -23,11 +26,17 @@ from assay.lm.chat import EncodedPair
 from assay.lm.loading import weights_id
 from assay.records.conversation import Prompt
 from assay.records.errors import ModelError, StorageError, TrainingError, explain
-from assay.rewards.aggregation import aggregate
-from assay.rewards.ensemble import RewardScores
+from assay.records.record import Value
+from assay.records.reward import RewardKind
+from assay.rewards.aggregation import AGGREGATION_NAMES, aggregate
+from assay.rewards.calibration import Calibrator, IsotonicMap
+from assay.rewards.protocol import Texts
+from assay.rewards.scores import RewardScores
 from assay.rewards.tuning.shared_prompt import last_states
 
 Method = Literal["lora", "full"]
+HEAD = "reward.head"
+"""The head's name among a member's tensors."""
 
 
 class TunedWeights(NamedTuple):
@@ -111,7 +120,8 @@ class TunedReward:
     members: tuple[TunedWeights, ...]
     aggregation: str = "mean"
     temperature: float = 1.0
-    _installed: int | None = field(default=None, init=False, repr=False)
+    isotonic: IsotonicMap | None = None
+    _installed: list[int] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Raise ModelError when the members belong to another model than this one."""
@@ -126,9 +136,9 @@ class TunedReward:
         pairs = [encode_pair(self.lm, prompt, text) for prompt, text in zip(prompts, completions, strict=True)]
         scored = []
         for number, member in enumerate(self.members):
-            if self._installed != number:
+            if self._installed != [number]:
                 install(self.lm, member)
-                self._installed = number
+                self._installed[:] = [number]
             scored.append((raw_rewards(self.lm, member.head, pairs) - member.shift) / member.scale)
         members = np.stack(scored, axis=1)
         return RewardScores(
@@ -137,6 +147,36 @@ class TunedReward:
             disagreement=members.std(1),
             outlier=np.zeros(len(pairs), dtype=bool),
         )
+
+    def score_on(self, texts: Texts) -> RewardScores:
+        """Score the words, with this reward's own model."""
+        return self.score_texts(texts.prompts, texts.completions)
+
+    @property
+    def kind(self) -> RewardKind:
+        """The form that it is stored in."""
+        return "tuned"
+
+    @property
+    def calibrator(self) -> Calibrator:
+        """How margins of this reward become probabilities."""
+        return Calibrator(self.temperature, self.isotonic)
+
+    def calibrated(self, calibrator: Calibrator) -> "TunedReward":
+        """The same reward, in the same model, under another calibration."""
+        other = copy.copy(self)
+        other.temperature, other.isotonic = calibrator.temperature, calibrator.isotonic
+        return other
+
+    def unshaped(self) -> "TunedReward":
+        """The same: tuned weights are not shaped."""
+        return self
+
+    def with_aggregation(self, name: str) -> "TunedReward":
+        """The same members, in the same model, under another aggregation; calibration stays that of the old one."""
+        other = copy.copy(self)
+        other.aggregation = name
+        return other
 
     def standardise(self, anchor: Sequence[tuple[Prompt, str]]) -> None:
         """Give each member mean 0 and s.d. 1 on anchor completions, in place."""
@@ -149,34 +189,59 @@ class TunedReward:
         )
 
     def save(self, directory: Path) -> None:
-        """Write `tuned.json` and one safetensors file a member."""
+        """Write `reward.json` and one safetensors file a member: its adapter or weights, and its head."""
         described = []
         for number, member in enumerate(self.members):
             tensors = {name: tensor.contiguous() for name, tensor in member.tensors.items()}
-            save_file(tensors | {"reward.head": member.head}, directory / f"member-{number}.safetensors")
-            lora = None if member.lora is None else member.lora.model_dump(mode="json")
-            described.append({"base": member.base, "lora": lora, "shift": member.shift, "scale": member.scale})
-        plain = {"members": described, "aggregation": self.aggregation, "temperature": self.temperature}
-        (directory / "tuned.json").write_text(json.dumps(plain, indent=1, sort_keys=True), encoding="utf-8")
+            save_file(tensors | {HEAD: member.head}, directory / f"member-{number}.safetensors")
+            described.append(_Described(base=member.base, lora=member.lora, shift=member.shift, scale=member.scale))
+        curve = None if self.isotonic is None else {k: v.tolist() for k, v in self.isotonic._asdict().items()}
+        form = _Form(
+            members=tuple(described), aggregation=self.aggregation, temperature=self.temperature, isotonic=curve
+        )
+        plain = json.dumps(form.model_dump(mode="json"), indent=1, sort_keys=True)
+        (directory / "reward.json").write_text(plain, encoding="utf-8")
 
     @classmethod
     def open(cls, lm: LanguageModel, directory: Path) -> "TunedReward":
         """Read what `save` wrote. Raises StorageError when there is none, ModelError when it is of another model."""
         try:
-            plain = json.loads((directory / "tuned.json").read_text(encoding="utf-8"))
-            members = tuple(_member(directory, number, one) for number, one in enumerate(plain["members"]))
-            return cls(lm, members, plain["aggregation"], plain["temperature"])
-        except (OSError, ValueError, KeyError) as error:
+            form = _Form.model_validate_json((directory / "reward.json").read_bytes())
+            members = tuple(_member(directory, number, one) for number, one in enumerate(form.members))
+            curve = None if form.isotonic is None else {k: np.array(v) for k, v in form.isotonic.items()}
+            isotonic = None if curve is None else IsotonicMap(**curve)
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             expected = f"a tuned reward in {directory}"
             raise StorageError(explain(expected=expected, got=str(error), do="train it again")) from error
+        return cls(lm, members, form.aggregation, form.temperature, isotonic)
 
 
-def _member(directory: Path, number: int, described: dict[str, object]) -> TunedWeights:
+class _Described(Value):
+    base: str
+    lora: LoraSettings | None
+    shift: float
+    scale: float = Field(gt=0)
+
+
+class _Form(Value):
+    kind: Literal["tuned"] = "tuned"
+    members: tuple[_Described, ...] = Field(min_length=1)
+    aggregation: str
+    temperature: float = Field(gt=0)
+    isotonic: dict[Literal["margins", "probabilities"], tuple[float, ...]] | None = None
+
+    @field_validator("aggregation")
+    @classmethod
+    def _aggregation_exists(cls, value: str) -> str:
+        if value not in AGGREGATION_NAMES:
+            raise ValueError(f"expected one of {sorted(AGGREGATION_NAMES)}; got {value!r}")
+        return value
+
+
+def _member(directory: Path, number: int, described: _Described) -> TunedWeights:
     tensors = load_file(directory / f"member-{number}.safetensors")
-    lora = None if described["lora"] is None else LoraSettings.model_validate(described["lora"])
-    head = tensors.pop("reward.head").clone()  # in memory of its own: where a file's bytes lie moves the last digit
-    shift, scale = float(str(described["shift"])), float(str(described["scale"]))
-    return TunedWeights(str(described["base"]), lora, tensors, head, shift, scale)
+    head = tensors.pop(HEAD).clone()  # in memory of its own: where a file's bytes lie moves the last digit
+    return TunedWeights(described.base, described.lora, tensors, head, described.shift, described.scale)
 
 
 def warm_average(members: Sequence[TunedWeights]) -> TunedWeights:
