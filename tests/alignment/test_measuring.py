@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from assay.alignment.measuring import MeasuringObserver
+from assay.alignment.measuring import MeasuringObserver, _reward_values
 from assay.alignment.sampling import Samples
 from assay.alignment.scoring import ScoredSamples
 from assay.monitors import MonitorBank, default_monitors
-from assay.rewards.scores import RewardScores
+from assay.rewards.scores import RewardScores, by_parts
 
 NEEDS_MORE_THAN_A_RUN = {"component_dominance", "ceiling_saturation", "noisy_audit"}
 """Monitors of composite and bounded rewards and of audits, which a learnt reward is not and a run does not draw."""
@@ -75,6 +75,18 @@ def test_halves_are_every_other_member(observe):
     assert values["rewards/disagreement"] == pytest.approx(np.std([0, 0.1, 0.2, 0.3]))
     _, single = observe(members=1)
     assert "rewards/half_a" not in single(0).values
+
+
+def test_parts_of_a_reward_are_logged_with_their_spread_and_what_nobody_knows_is_not():
+    scores = by_parts(np.array([1.0, 3.0, 2.0, 2.0]), np.zeros((4, 2)), ceiling=3.0)
+    scores = scores._replace(components={"short": np.array([1.0, 3.0, 0.0, 0.0]), "fresh": np.array([0.0, 0, 2, 2])})
+    values = _reward_values(ScoredSamples(scores, None), [0, 0, 1, 1])
+    assert values["components/short"] == 1.0
+    # Around each prompt's mean: two prompts, deviations 1 and 0, two degrees of freedom left.
+    assert values["components/short_sd"] == pytest.approx(1.0)
+    assert values["rewards/at_ceiling"] == 0.25
+    assert values["rewards/within_group_sd"] == pytest.approx(np.sqrt(2) / 2)
+    assert not {"rewards/disagreement", "rewards/outlier_rate", "rewards/half_a"} & set(values)
 
 
 def test_a_gain_that_is_length_is_none_at_equal_length_and_a_new_marker_is_seen(observe):

@@ -22,6 +22,7 @@ from assay.monitors.sample_statistics import (
 from assay.monitors.text_statistics import STYLE_FEATURES, repetition, word_count
 from assay.records.observation import Alarm, Observation
 from assay.records.policy import CheckpointRecord
+from assay.rewards.scores import RewardScores
 from assay.storage import ArtifactStore
 
 
@@ -119,14 +120,20 @@ class MeasuringObserver:
 
 
 def _reward_values(scored: ScoredSamples, prompt_index: list[int]) -> dict[str, float]:
-    """What the proxy's members say of their own agreement; a single member has no halves."""
+    """What the proxy says of itself: agreement where its members estimate one thing, outliers where any are known.
+
+    Heads that speak of different things do not disagree by differing, and a single member has no halves.
+    """
     proxy = scored.proxy
-    values = {
-        "rewards/disagreement": float(proxy.disagreement.mean()),
-        "rewards/disagreement_sd": spread_within(proxy.disagreement, prompt_index),
-        "rewards/outlier_rate": float(proxy.outlier.mean()),
-    }
-    if proxy.members.shape[1] > 1:
+    values = _component_values(proxy, prompt_index)
+    if proxy.knows_outliers:
+        values["rewards/outlier_rate"] = float(proxy.outlier.mean())
+    if proxy.are_estimates:
+        values |= {
+            "rewards/disagreement": float(proxy.disagreement.mean()),
+            "rewards/disagreement_sd": spread_within(proxy.disagreement, prompt_index),
+        }
+    if proxy.are_estimates and proxy.members.shape[1] > 1:
         a, b = proxy.members[:, ::2].mean(1), proxy.members[:, 1::2].mean(1)
         values |= {
             "rewards/half_a": float(a.mean()),
@@ -135,6 +142,15 @@ def _reward_values(scored: ScoredSamples, prompt_index: list[int]) -> dict[str, 
         }
     spread = within_group_sd(np.asarray(proxy.reward, dtype=np.float64), prompt_index)
     return values if spread is None else {**values, "rewards/within_group_sd": spread}
+
+
+def _component_values(proxy: RewardScores, prompt_index: list[int]) -> dict[str, float]:
+    """What each named part contributes, with its spread, and how many completions have all there is to have."""
+    values = {}
+    for name, added in (proxy.components or {}).items():
+        values[f"components/{name}"] = float(added.mean())
+        values[f"components/{name}_sd"] = spread_within(added, prompt_index)
+    return values if proxy.at_ceiling is None else {**values, "rewards/at_ceiling": proxy.at_ceiling}
 
 
 def _text_values(samples: Samples, lengths: np.ndarray) -> dict[str, float]:

@@ -12,6 +12,7 @@ from assay.feedback import Folds
 from assay.preferences import AGGREGATORS
 from assay.records.errors import ConfigError
 from assay.records.record import Value, digest
+from assay.rewards.composite import read_parts
 from assay.rewards.kinds import RewardChoice
 
 HELD_OUT_REWARD = "held-out-reward"
@@ -77,8 +78,20 @@ class AlignmentConfig(Value):
     """Training prompts that policies are sampled and measured on."""
     best_of_n: int = Field(default=4, ge=1)
     """Candidates a prompt of best-of-n against the ensemble; 1 leaves it out."""
+    reward_parts: dict[str, dict[str, Any]] | None = None
+    """Parts of the reward that is optimised, by name with weight and what each is; None is the learnt reward alone."""
     monitors: dict[str, dict[str, float | int | str]] | None = None
     """Monitors by name with their settings; None is all of them with their defaults."""
+
+    @field_validator("reward_parts")
+    @classmethod
+    def _parts_can_be(cls, value: dict[str, dict[str, Any]] | None) -> dict[str, dict[str, Any]] | None:
+        if value is not None:
+            try:
+                read_parts(value)
+            except ConfigError as error:
+                raise ValueError(str(error)) from error
+        return value
 
 
 class EvaluationConfig(Value):

@@ -4,10 +4,11 @@ The stages are imported inside the commands: torch takes seconds, and a roll-bac
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -55,6 +56,15 @@ METHODS = {
 }
 
 
+FuncsOption = Annotated[
+    list[str] | None,
+    typer.Option("--reward-funcs", help="A part of the reward: learnt, a rule, or a stored reward (repeatable)."),
+]
+WeightsOption = Annotated[
+    list[float] | None, typer.Option("--reward-weights", help="The parts' weights, in their order (repeatable).")
+]
+
+
 def _align_by(method: str) -> Callable[..., None]:
     """The command of one method; all take the same options."""
 
@@ -86,8 +96,61 @@ def _align_by(method: str) -> Callable[..., None]:
     return command
 
 
+def _push_by(method: str) -> Callable[..., None]:
+    """The command of one method that pushes against a reward, which may have parts; one process makes its draws."""
+
+    def command(
+        workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+        config: ConfigOption = None,
+        funcs: FuncsOption = None,
+        weights: WeightsOption = None,
+        settings: AlignSetOption = None,
+        resume: ResumeOption = False,
+        model: ModelOption = None,
+        seed: SeedOption = 0,
+        processes: ProcessesOption = 1,
+        distributed: DistributedOption = "none",
+    ) -> None:
+        from assay.cli.processes import as_one_of
+
+        if processes > 1:
+            _require_shareable(method)
+        parts = _Parts(funcs or [], weights or [])
+        with as_one_of(distributed, os.environ) as group:
+            _tune(method, workspace, config, settings, resume=resume, model=model, seed=seed, group=group, parts=parts)
+
+    return command
+
+
 for _method, _help in METHODS.items():
-    align.command(_method, help=_help)(_align_by(_method.replace("-", "_")))
+    _maker = _push_by if _method in ("online-dpo", "grpo") else _align_by
+    align.command(_method, help=_help)(_maker(_method.replace("-", "_")))
+
+
+class _Parts(NamedTuple):
+    """Parts of a reward as flags name them, with as many weights or none."""
+
+    funcs: list[str]
+    weights: list[float]
+
+
+def _name_parts(section: dict[str, Any], parts: _Parts) -> None:
+    """Write the parts that flags name into a recipe's `alignment`; what it says of a part of the name is kept."""
+    from assay.rewards.rules import RULES
+
+    if parts.weights and len(parts.weights) != len(parts.funcs):
+        got = f"{len(parts.weights)} for {len(parts.funcs)}"
+        do = "give --reward-weights once for each --reward-funcs, or not at all"
+        raise ConfigError(explain(expected="a weight for each part of the reward", got=got, do=do))
+    if not parts.funcs:
+        return
+    known = section.get("reward_parts") or {}
+    section["reward_parts"] = {}
+    for number, func in enumerate(parts.funcs):
+        name = f"reward-{func[:12]}" if re.fullmatch(r"[0-9a-f]{8,64}", func) else func
+        kind = {} if func == "learnt" else {"rule" if func in RULES else "reward": func}
+        weight = {"weight": parts.weights[number]} if parts.weights else {}
+        section["reward_parts"][name] = {**kind, **known.get(name, {}), **weight}
 
 
 def evaluate(
@@ -131,6 +194,7 @@ def _tune(
     model: str | None,
     seed: int,
     group: "Group",
+    parts: _Parts = _Parts([], []),
 ) -> None:
     from assay.cli.config import override, read_settings
     from assay.cli.stages import tune
@@ -145,6 +209,7 @@ def _tune(
     }[method]
     section = override({} if config is None else read_settings(config), set_values(settings))
     section[method] = section.get(method) or {}
+    _name_parts(section, parts)
     with open_walk(workspace, model=model, seed=seed, resume=resume, group=group, alignment=section) as walk:
         if method != "sft":
             require(walk, "preferences", SplitName.TRAIN.value, do="assay preferences fit")

@@ -8,10 +8,10 @@ bounds what an optimiser sees, `calibration` says what a probability is worth, `
 
 Imported by their modules: `attributes`, `groups`, `rules` and `cost` (other rewards on the same features; `cost_labels`
 reads what a cost is fitted on), `tuning` (rewards with weights of their own), `kinds`, `learning`, `heads_learning`,
-`calibrated_heads` and `stored` (a reward of any kind asked for, fitted, kept and opened again), `attribution`, `probes`
-and `discovery` (what a reward looks at, and what a policy learnt to say), `posterior` (what a head does not know),
-`inference_time` (choosing among candidates),
-`serving` (rewards for other trainers).
+`calibrated_heads` and `stored` (a reward of any kind asked for, fitted, kept and opened again), `composite` (a sum of
+named parts), `attribution`, `probes` and `discovery` (what a reward looks at, and what a policy learnt to say),
+`posterior` (what a head does not know), `inference_time` (choosing among candidates), `serving` (rewards for other
+trainers).
 """
 
 from assay.rewards.aggregation import AGGREGATION_NAMES, AGGREGATIONS, aggregate

@@ -89,9 +89,11 @@ class RewardEnsemble(NamedTuple):
         reward = self._combined(members)
         if self.outlier_weight > 0:
             reward = reward - self.outlier_weight * self.outliers.penalty(features)
+        ceiling = None
         if self.anchor is not None:
-            reward = self.shaping.apply(reward, self._combined(self.anchor))
-        return RewardScores(reward, members, members.std(1), self.outliers.is_outlier(features))
+            reference = self._combined(self.anchor)
+            reward, ceiling = self.shaping.apply(reward, reference), self.shaping.ceiling(reference)
+        return RewardScores(reward, members, members.std(1), self.outliers.is_outlier(features), ceiling=ceiling)
 
     def score_on(self, texts: Texts) -> RewardScores:
         """Score texts by their features."""

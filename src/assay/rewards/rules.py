@@ -17,6 +17,7 @@ from assay.records.conversation import Prompt
 from assay.records.errors import ConfigError, explain
 from assay.records.identity import ScorerIdentity
 from assay.records.record import Value, digest
+from assay.rewards.protocol import Texts
 from assay.rewards.scores import RewardScores, by_parts
 
 Combination = Literal["mean", "worst"]
@@ -230,7 +231,11 @@ class RuleReward(NamedTuple):
         shares = np.array([[rule.kept(*text) for rule in self.rules] for text in texts], dtype=float)
         shares = shares.reshape(len(texts), len(self.rules))
         mean = shares @ (self.weights / self.weights.sum())
-        return by_parts(mean if self.combination == "mean" else shares.min(1, initial=1.0), shares)
+        return by_parts(mean if self.combination == "mean" else shares.min(1, initial=1.0), shares, ceiling=1.0)
+
+    def score_on(self, texts: Texts) -> RewardScores:
+        """The same of texts that others look at too."""
+        return self.score_texts(texts.prompts, texts.completions)
 
     def identity(self, name: str) -> ScorerIdentity:
         """What the firewall compares: the rules' names, settings and weights."""

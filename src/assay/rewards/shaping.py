@@ -48,6 +48,10 @@ class Shaping(NamedTuple):
             return clip(reward, reference, limit=self.limit)
         return whiten(reward, reference) if self.name == "whiten" else reward
 
+    def ceiling(self, reference: np.ndarray) -> float | None:
+        """The highest shaped reward there is, where one can be reached: PAR only nears its bound."""
+        return float(clip(np.array([np.inf]), reference, limit=self.limit)[0]) if self.name == "clip" else None
+
 
 def spread_rows(rewards: np.ndarray, count: int) -> np.ndarray:
     """Rows of `count` rewards that stand for all [n]: those at the quantiles (m + 1/2) / count, lowest first.

@@ -1,7 +1,7 @@
 """Tune: the policies of a run: SFT, DPO on people's preferences, the unguarded and the guarded loop, best-of-n."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -22,9 +22,11 @@ from assay.alignment.rollouts import CompletionSource
 from assay.cli.asking import ask_people
 from assay.cli.context import console, now
 from assay.cli.stages.learn import PLAIN, choose, open_reward, require_texts_fit
+from assay.cli.stages.optimised import open_optimised
 from assay.cli.walk import Outcome, Walk, stage_seed
 from assay.lm import Sampling, generate, load_adapter
 from assay.monitors import MonitorBank, build_monitors, default_monitors
+from assay.monitors.component_dominance import component_names
 from assay.monitors.text_statistics import word_count
 from assay.records.conversation import Prompt
 from assay.records.errors import ConfigError, explain
@@ -77,7 +79,7 @@ def tune_dpo(walk: Walk) -> Outcome:
             preferences,
             settings,
             _context(walk, "dpo", advance),
-            _watched(walk),
+            _watched(walk, has_parts=False),
             start=_start(walk, ("sft",)),
             demonstrations=demonstrations,
         )
@@ -123,10 +125,10 @@ def tune_best_of_n(walk: Walk) -> Outcome:
     start, lm = _start(walk), walk.fresh_model()
     if start is not None and start.adapter is not None:
         load_adapter(lm, walk.workspace.artifacts.path(start.adapter))
-    proxy, identity = open_reward(walk, walk.output("rewards", "proxy") or "")
+    optimised = open_optimised(walk)
     prompts = _prompts(walk)
     sampling = Sampling(max_tokens=walk.config.sampling.max_tokens, seed=stage_seed(walk.config, "best-of-n"))
-    candidates = draw_candidates(lm, prompts, proxy, sampling, n=n)
+    candidates = draw_candidates(lm, prompts, optimised.model, sampling, n=n)
     plain = [[m.model_dump() for m in prompt] for prompt in prompts for _ in range(n)]
     texts = [text for row in candidates.texts for text in row]
     lengths = np.array([word_count(text) for text in texts], dtype=float).reshape(len(prompts), n)
@@ -148,12 +150,12 @@ def tune_best_of_n(walk: Walk) -> Outcome:
         adapter=None if start is None else start.adapter,
         ref_policy=None if start is None else start.id,
         method="best_of_n",
-        settings={"n": n, "aggregation": proxy.aggregation},
+        settings={"n": n, "aggregation": optimised.aggregation},
         step=n,
         steps_run=n,
         checkpoints=tuple(checkpoints),
         stop_reason=f"n = {n} candidates",
-        training_signals=(identity,),
+        training_signals=optimised.signals,
         provenance=Provenance(
             seed=sampling.seed, data_hash=digest(plain), code_version=code_version(), config_hash=walk.config.hash
         ),
@@ -177,7 +179,7 @@ def _context(walk: Walk, name: str, advance: Callable[[int], None]) -> RunContex
         panel = f"panel {v['watch/panel_reward']:+.2f}  " if "watch/panel_reward" in v else ""
         console.print(
             f"    step {observation.step:3d}  KL {v['alignment/kl']:6.2f}  proxy {v['alignment/proxy_reward']:+.2f}  "
-            f"{panel}words {v['completions/mean_length']:.1f}",
+            f"{panel}words {v['completions/mean_length']:.1f}{_parts(v)}",
             style="dim",
         )
 
@@ -208,19 +210,30 @@ def _completions(walk: Walk) -> CompletionSource:
     return ServedCompletions(settings, key=key)
 
 
-def _watched(walk: Walk, *, reward: str = "proxy", aggregation: str | None = None, is_guarded: bool = True) -> Watched:
-    proxy, identity = open_reward(walk, walk.output("rewards", reward) or "")
+def _parts(values: Mapping[str, float]) -> str:
+    """What the parts of a composite reward contribute, where it is one."""
+    return "".join(f"  {name.partition('/')[2]} {values[name]:+.2f}" for name in component_names(values))
+
+
+def _watched(
+    walk: Walk,
+    *,
+    reward: str = "proxy",
+    aggregation: str | None = None,
+    is_guarded: bool = True,
+    has_parts: bool = True,
+) -> Watched:
+    """What a run is measured by. `has_parts` is whether it pushes against the parts that the recipe may declare."""
+    optimised = open_optimised(walk, reward=reward, aggregation=aggregation, has_parts=has_parts)
     watch_id = walk.output("rewards", "watch")
-    watch, signals = None, [identity]
+    watch, signals = None, list(optimised.signals)
     if watch_id is not None:
         watch, watch_identity = open_reward(walk, watch_id)
         signals.append(watch_identity)
-    if aggregation is not None:
-        proxy = proxy.with_aggregation(aggregation)
     asked = walk.config.alignment.monitors
     monitors = default_monitors() if asked is None else build_monitors(asked)
     bank = MonitorBank(monitors) if is_guarded else None
-    return Watched(_prompts(walk), TrainingRewards(proxy, watch), tuple(signals), bank)
+    return Watched(_prompts(walk), TrainingRewards(optimised.model, watch), tuple(signals), bank)
 
 
 def _prompts(walk: Walk) -> list[Prompt]:

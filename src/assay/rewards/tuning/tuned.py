@@ -146,6 +146,8 @@ class TunedReward:
             members=members,
             disagreement=members.std(1),
             outlier=np.zeros(len(pairs), dtype=bool),
+            are_estimates=len(self.members) > 1,
+            knows_outliers=False,
         )
 
     def score_on(self, texts: Texts) -> RewardScores:
