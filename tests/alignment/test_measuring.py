@@ -10,7 +10,7 @@ from assay.monitors import MonitorBank, default_monitors
 from assay.rewards.scores import RewardScores, by_parts
 
 NEEDS_MORE_THAN_A_RUN = {"component_dominance", "ceiling_saturation", "noisy_audit"}
-"""Monitors of composite and bounded rewards and of audits, which a learnt reward is not and a run does not draw."""
+"""Monitors of composite and bounded rewards and of audits, which a run has where a recipe asks for them."""
 PROMPTS = 8
 
 

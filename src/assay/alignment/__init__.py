@@ -3,10 +3,11 @@
 `runs` is the room in reading order: one function a method. `sft`, `dpo`, `online_dpo`, `grpo` and `best_of_n` are the
 methods, `losses` their losses, `estimators` and `constraints` what stands between a reward and a loss, `trainer` the
 step loop, `checkpoint` exact resume, `distributed` several processes, `sampling` and `measuring` what is seen of the
-policy on the way, `rollouts` a server that samples it, `scoring` the proxy reward and the watch panel, `settings` what
-a run is told.
+policy on the way, `rollouts` a server that samples it, `scoring` the proxy reward and the watch panel, `auditing` a
+panel that looks at some of it, `settings` what a run is told.
 """
 
+from assay.alignment.auditing import Answer, Audit, AuditItem
 from assay.alignment.best_of_n import best_of_n_path, draw_candidates, pick_best
 from assay.alignment.rollouts import RolloutSettings, ServedCompletions
 from assay.alignment.runs import RunContext, Watched, run_dpo, run_grpo, run_online_dpo, run_sft
@@ -14,6 +15,9 @@ from assay.alignment.scoring import TrainingRewards
 from assay.alignment.settings import DpoSettings, GrpoSettings, OnlineDpoSettings, SftSettings
 
 __all__ = [
+    "Answer",
+    "Audit",
+    "AuditItem",
     "DpoSettings",
     "GrpoSettings",
     "OnlineDpoSettings",

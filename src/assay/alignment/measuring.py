@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from assay.alignment.auditing import Auditor
 from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.scoring import ScoredSamples, StepScorer
 from assay.lm import LanguageModel, save_adapter
@@ -38,6 +39,7 @@ class MeasuringObserver:
     """Looks at the policy every `every` steps. `bank` None measures and never stops.
 
     `alarms` is the trail of all alarms; `checkpoints` what was measured; `stopped_by` the alarm that ended the run.
+    `auditor` may be set before the first look, to have a panel compare some of what is sampled.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class MeasuringObserver:
         self._lm, self._sampler, self._scorer, self._every = lm, sampler, scorer, every
         self._bank, self._artifacts, self._now, self._on_checkpoint = bank, artifacts, now, on_checkpoint
         self._baseline: Baseline | None = None
+        self.auditor: Auditor | None = None
         self.checkpoints: list[CheckpointRecord] = []
         self.alarms: list[Alarm] = []
         self.stopped_by: Alarm | None = None
@@ -67,10 +70,12 @@ class MeasuringObserver:
             return self.stopped_by is not None
         samples = self._sampler.at(step)
         observation = self._observe(samples)
+        observation, audit = self._audited(observation, samples)
         adapter = self._artifacts.add(lambda directory: save_adapter(self._lm, directory))
         prompts = [[message.model_dump() for message in self._sampler.prompts[i]] for i in samples.prompt_index]
         kept = self._artifacts.add_json({"prompts": prompts, "texts": samples.texts})
-        self.checkpoints.append(CheckpointRecord(step=step, adapter=adapter, observation=observation, samples=kept))
+        checkpoint = CheckpointRecord(step=step, adapter=adapter, observation=observation, samples=kept, audit=audit)
+        self.checkpoints.append(checkpoint)
         if self._on_checkpoint is not None:
             self._on_checkpoint(observation)
         if self._bank is None:
@@ -98,6 +103,15 @@ class MeasuringObserver:
         if self._bank is not None:
             for checkpoint in self.checkpoints:
                 self._bank.observe(checkpoint.observation, self._now())
+
+    def _audited(self, observation: Observation, samples: Samples) -> tuple[Observation, str | None]:
+        """The observation with what a panel says of the samples, and the artifact that tells it item by item."""
+        if self.auditor is None:
+            return observation, None
+        found = self.auditor.look(samples)
+        counts = {"audit/wins": float(found.wins), "audit/losses": float(found.losses)}
+        kept = self._artifacts.add_json({"step": samples.step, "items": found.shown})
+        return observation.model_copy(update={"values": {**observation.values, **counts}}), kept
 
     def _observe(self, samples: Samples) -> Observation:
         scored = self._scorer.at(samples.step)

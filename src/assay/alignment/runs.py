@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.alignment.acting import ActingObserver
+from assay.alignment.auditing import Audit, Auditor
 from assay.alignment.distributed import ALONE, Group
 from assay.alignment.dpo import DpoTask, Kept
 from assay.alignment.grpo import GrpoTask
@@ -67,12 +68,21 @@ class RunContext:
 
 @dataclass(frozen=True)
 class Watched:
-    """How a run is watched: prompts to sample on, the rewards, the identities behind them, and the monitors."""
+    """How a run is watched: prompts to sample on, the rewards, the identities behind them, the monitors.
+
+    `audit` has a panel look at each checkpoint too; its identity counts among the training signals.
+    """
 
     prompts: Sequence[Prompt]
     rewards: TrainingRewards
     signals: tuple[ScorerIdentity, ...]
     bank: MonitorBank | None
+    audit: Audit | None = None
+
+    @property
+    def training_signals(self) -> tuple[ScorerIdentity, ...]:
+        """Everything that can move the run or end it."""
+        return self.signals if self.audit is None else (*self.signals, self.audit.identity)
 
 
 def run_sft(
@@ -225,7 +235,7 @@ def _require_shared(task: Task, group: Group) -> None:
 
 
 def _begins_with(start: PolicyVersion | None, watched: Watched) -> list[str]:
-    return ["base" if start is None else start.id, *(signal.content_hash for signal in watched.signals)]
+    return ["base" if start is None else start.id, *(signal.content_hash for signal in watched.training_signals)]
 
 
 def _begun(method: Method, task: Task, context: RunContext, watched: Watched) -> Begun:
@@ -249,7 +259,7 @@ def _measuring(
     *,
     every: int,
 ) -> MeasuringObserver:
-    return MeasuringObserver(
+    measuring = MeasuringObserver(
         lm,
         sampler,
         scorer,
@@ -259,6 +269,8 @@ def _measuring(
         now=context.now,
         on_checkpoint=context.on_checkpoint,
     )
+    measuring.auditor = None if watched.audit is None else Auditor(sampler, watched.audit, seed=context.seed)
+    return measuring
 
 
 def _adapter_path(context: RunContext, start: PolicyVersion | None) -> Path | None:
@@ -287,7 +299,7 @@ def _watched_outcome(
         "alarms": tuple(observer.alarms),
         "monitors": () if watched.bank is None else watched.bank.names,
         "stop_reason": stop_reason,
-        "training_signals": watched.signals,
+        "training_signals": watched.training_signals,
         "data_hash": data_hash,
     }
 

@@ -58,6 +58,12 @@ class PolicySampler:
             self._last = self._draw(step)
         return self._last
 
+    def reference_texts(self, step: int, prompt_index: Sequence[int]) -> list[str]:
+        """Completions of the reference at a step, one for each named prompt, drawn as the policy's are, but here."""
+        prompts = [self.prompts[i] for i in prompt_index]
+        with using_adapter(self._lm, self._ref):
+            return [c.text for c in generate(self._lm, prompts, self._seeded(step, 1))]
+
     def restore(self, samples: Samples | None) -> None:
         """Take up a draw made before an interruption."""
         self._last = samples
@@ -68,14 +74,7 @@ class PolicySampler:
         return self._last
 
     def _draw(self, step: int) -> Samples:
-        seed = int(np.random.SeedSequence([self._sampling.seed, step]).generate_state(1)[0])
-        sampling = Sampling(
-            max_tokens=self._sampling.max_tokens,
-            temperature=self._sampling.temperature,
-            top_p=self._sampling.top_p,
-            seed=seed,
-        )
-        completions = self._source(self._lm, self.prompts, sampling, n=self._n)
+        completions = self._source(self._lm, self.prompts, self._seeded(step), n=self._n)
         index = [i for i in range(len(self.prompts)) for _ in range(self._n)]
         encoded = [encode_prompt(self._lm, prompt) for prompt in self.prompts]
         pairs = [EncodedPair(encoded[i], list(c.token_ids)) for i, c in zip(index, completions, strict=True)]
@@ -89,6 +88,16 @@ class PolicySampler:
             logprobs=[float(np.sum(c.logprobs)) for c in completions],
             ref_logprobs=[float(np.sum(r)) for r in reference],
             is_finished=[c.finish_reason == "stop" for c in completions],
+        )
+
+    def _seeded(self, *place: int) -> Sampling:
+        """The sampling with a seed of this place's own."""
+        seed = int(np.random.SeedSequence([self._sampling.seed, *place]).generate_state(1)[0])
+        return Sampling(
+            max_tokens=self._sampling.max_tokens,
+            temperature=self._sampling.temperature,
+            top_p=self._sampling.top_p,
+            seed=seed,
         )
 
 

@@ -2,10 +2,10 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from assay.alignment import DpoSettings, GrpoSettings, OnlineDpoSettings, RolloutSettings, SftSettings
 from assay.feedback import Folds
@@ -57,6 +57,25 @@ class FeedbackConfig(Value):
     """Simulated panel: multiplies its pulls towards length and flattery."""
 
 
+class AuditConfig(Value):
+    """A panel that compares a few of the policy's completions with the reference's at each checkpoint."""
+
+    panel: Literal["simulated", "command"] = "command"
+    """Who looks: a program of your own, or in a simulated world three people who judge nothing else."""
+    command: tuple[str, ...] = ()
+    """The program with its arguments: items as JSON lines on its input, an answer a line on its output."""
+    items: int = Field(default=24, ge=1)
+    """Items a checkpoint, at most one for each sampled completion."""
+    timeout_s: float = Field(default=3600.0, gt=0)
+    """Seconds that the program may take for a checkpoint."""
+
+    @model_validator(mode="after")
+    def _somebody_looks(self) -> Self:
+        if (self.panel == "command") != bool(self.command):
+            raise ValueError("expected a command with panel command, and none with panel simulated")
+        return self
+
+
 class AlignmentConfig(Value):
     """Which methods run, in this order; what is absent is skipped."""
 
@@ -80,6 +99,8 @@ class AlignmentConfig(Value):
     """Candidates a prompt of best-of-n against the ensemble; 1 leaves it out."""
     reward_parts: dict[str, dict[str, Any]] | None = None
     """Parts of the reward that is optimised, by name with weight and what each is; None is the learnt reward alone."""
+    audit: AuditConfig | None = None
+    """Have a panel look at each checkpoint of a watched run; None asks nobody."""
     monitors: dict[str, dict[str, float | int | str]] | None = None
     """Monitors by name with their settings; None is all of them with their defaults."""
 

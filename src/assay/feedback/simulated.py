@@ -97,6 +97,16 @@ def demo_panel() -> tuple[SimulatedAnnotator, ...]:
     )
 
 
+def audit_panel() -> tuple[SimulatedAnnotator, ...]:
+    """Three people who look at a run on its way and at nothing else: read well, and mildly impressed by detail."""
+    person = SimulatedAnnotator
+    return (
+        person(name="auditor-1", temperature=0.4, length_pull=0.3),  # reads well
+        person(name="auditor-2", temperature=0.5, length_pull=0.4),  # the same, a little more impressed by detail
+        person(name="auditor-3", temperature=0.8, flip_rate=0.03),  # in more of a hurry
+    )
+
+
 def simulate(
     pairs: Sequence[SimulatedPair],
     panel: Sequence[SimulatedAnnotator],

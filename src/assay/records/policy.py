@@ -20,6 +20,8 @@ class CheckpointRecord(Value):
     observation: Observation
     samples: str | None = None
     """Artifact with the completions sampled at this checkpoint, so that evaluation can judge them later."""
+    audit: str | None = None
+    """Artifact with what a panel was shown at this checkpoint and what it said; None where none was asked."""
 
 
 class PolicyVersion(Record):

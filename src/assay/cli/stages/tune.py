@@ -21,6 +21,7 @@ from assay.alignment import (
 from assay.alignment.rollouts import CompletionSource
 from assay.cli.asking import ask_people
 from assay.cli.context import console, now
+from assay.cli.stages.auditing import open_audit
 from assay.cli.stages.learn import PLAIN, choose, open_reward, require_texts_fit
 from assay.cli.stages.optimised import open_optimised
 from assay.cli.walk import Outcome, Walk, stage_seed
@@ -233,7 +234,8 @@ def _watched(
     asked = walk.config.alignment.monitors
     monitors = default_monitors() if asked is None else build_monitors(asked)
     bank = MonitorBank(monitors) if is_guarded else None
-    return Watched(_prompts(walk), TrainingRewards(optimised.model, watch), tuple(signals), bank)
+    audit = open_audit(walk) if is_guarded else None
+    return Watched(_prompts(walk), TrainingRewards(optimised.model, watch), tuple(signals), bank, audit)
 
 
 def _prompts(walk: Walk) -> list[Prompt]:
