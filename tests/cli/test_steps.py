@@ -1,6 +1,7 @@
 """Steps: the walk by single commands on one workspace, each printing what it made and what comes next."""
 
 import re
+import runpy
 
 import pytest
 import yaml
@@ -211,3 +212,55 @@ def test_a_rollout_server_without_its_key_or_away_is_told_in_a_sentence(stepped,
     assert refused(*command).startswith("expected the server's key in ROLLOUT_KEY; got nothing; export ROLLOUT_KEY")
     monkeypatch.setenv("ROLLOUT_KEY", "secret")
     assert "an answer from http://127.0.0.1:9/v1; got none" in refused(*command)
+
+
+def test_a_configuration_of_trl_is_run_and_what_it_does_not_say_is_told(stepped, tmp_path):
+    workspace, _ = stepped
+    kto = tmp_path / "kto.yaml"
+    given = {"max_steps": 1, "per_device_train_batch_size": 4, "desirable_weight": 2.0, "bf16": True, "seed": 9}
+    kto.write_text(yaml.safe_dump({**given, "learning_rate": "1e-4", "dataset_name": "d"}))
+    # Keys of a recipe overrule the file; a policy of its own name would stand in the way of the other tests.
+    command = ["align", "dpo", "-w", workspace.directory, "--from-trl", kto, "--trl-trainer", "kto"]
+    said = done(*command, "--set", "dpo.max_completion_length=2", "--set", "dpo.beta=0.3", "--set", "max_prompts=2")
+    policy = workspace.records.get(PolicyVersion, made(said))
+    assert (policy.steps_run, policy.settings["loss_type"], policy.settings["desirable_weight"]) == (1, "kto", 2.0)
+    assert (policy.settings["beta"], policy.settings["learning_rate"]) == (0.3, 1e-4)
+    assert policy.settings["per_device_train_batch_size"] == 2
+    assert "no effect on what is learnt: bf16" in said
+    assert "the workspace has its own: dataset_name" in said
+    assert "otherwise than TRL: use_peft" in said
+    kto.write_text(yaml.safe_dump({**given, "sync_ref_model": True, "adam_beta1": 0.8}))
+    faults = refused(*command)
+    assert "sync_ref_model" in faults
+    assert "adam_beta1" in faults
+    assert "assay align dpo" in refused("align", "sft", *command[2:])
+
+
+@pytest.mark.parametrize("peer", ["trl", "verl", "openrlhf"])
+def test_a_run_is_written_for_another_trainer_with_the_policy_that_it_begins_from(stepped, tmp_path, peer):
+    workspace, _ = stepped
+    out = tmp_path / "run"
+    command = ["align", "export", "grpo", "--to", peer, "-w", workspace.directory, "--out", out]
+    said = done(*command, "--set", "max_prompts=4")
+    assert "otherwise than here: monitors" in said
+    assert (out / "launch.sh").exists()
+    assert (out / "model" / "model.safetensors").exists()
+    if peer == "trl":
+        config = yaml.safe_load((out / "config.yaml").read_text())
+        assert config["model_name_or_path"] == "model"
+        assert len((out / "data" / "train.jsonl").read_text().splitlines()) == 4
+        reward = runpy.run_path(str(out / "assay_reward.py"))["reward"]
+        prompt, answer = [{"role": "user", "content": "Sky?"}], [{"role": "assistant", "content": "Blue."}]
+        assert len(reward(prompts=[prompt], completions=[answer])) == 1
+    assert "one that is there" in refused(*command)
+    assert "a reward with the aggregation mean" in refused(
+        *command[:-1], tmp_path / "b", "--set", "grpo.aggregation=mean"
+    )
+
+
+def test_a_run_from_the_base_model_names_it(stepped, tmp_path, tiny_model_dir):
+    workspace, _ = stepped
+    done("align", "export", "sft", "--to", "openrlhf", "-w", workspace.directory, "--out", tmp_path / "run")
+    assert str(tiny_model_dir) in (tmp_path / "run" / "launch.sh").read_text()
+    assert not (tmp_path / "run" / "model").exists()
+    assert len((tmp_path / "run" / "train.jsonl").read_text().splitlines()) > 10

@@ -4,7 +4,7 @@
 methods, `losses` their losses, `estimators` and `constraints` what stands between a reward and a loss, `trainer` the
 step loop, `checkpoint` exact resume, `distributed` several processes, `sampling` and `measuring` what is seen of the
 policy on the way, `rollouts` a server that samples it, `scoring` the proxy reward and the watch panel, `settings` what
-a run is told.
+a run is told. `exchange` takes runs from TRL's configurations and writes runs for other trainers.
 """
 
 from assay.alignment.best_of_n import best_of_n_path, draw_candidates, pick_best

@@ -68,7 +68,8 @@ class GrpoTask:
         completions = len(sampler.prompts) * settings.num_generations
         per_pass = -(-completions // settings.per_device_train_batch_size)
         self.steps_per_round = per_pass * settings.num_iterations
-        self.steps = self.steps_per_round * settings.rounds
+        steps = self.steps_per_round * settings.rounds
+        self.steps = min(steps, settings.max_steps or steps)
         self._prompt_ids = [encode_prompt(lm, prompt) for prompt in sampler.prompts]
         self._round: _Round | None = None
 

@@ -40,7 +40,8 @@ class OnlineDpoTask:
         size = settings.per_device_train_batch_size
         per_epoch = -(-len(sampler.prompts) // size)
         self.steps_per_round = per_epoch * settings.epochs_per_round
-        self.steps = self.steps_per_round * settings.rounds
+        steps = self.steps_per_round * settings.rounds
+        self.steps = min(steps, settings.max_steps or steps)
         self._prompt_ids = [encode_prompt(lm, prompt) for prompt in sampler.prompts]
         self._round: Samples | None = None
         self._best: list[int] = []

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from assay.alignment.estimators import AdvantageScale, KlEstimator
 from assay.alignment.losses.preference import REFERENCE_FREE, WITHOUT_MARGIN, Knobs, LossType, sft_weight_of
 from assay.lm import LoraSettings
+from assay.lm.step_size import Schedule
 from assay.records.record import Value
 
 
@@ -17,8 +18,10 @@ class TrainerSettings(Value):
     """Peak step size of AdamW."""
     warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps over which the step size rises from zero."""
-    lr_scheduler_type: Literal["constant", "linear"] = "linear"
-    """After the warm-up: hold the step size, or let it fall to zero."""
+    lr_scheduler_type: Schedule = "linear"
+    """After the warm-up: `constant` holds the step size; `linear`, or `cosine` along half a cosine, ends at zero."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Stop after so many steps, whatever epochs or rounds say."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this norm."""
     weight_decay: float = Field(default=0.0, ge=0)
@@ -51,8 +54,6 @@ class DpoSettings(TrainerSettings):
     """It is raised to at most so many times the `beta` that the run began with."""
     num_train_epochs: int = Field(default=1, ge=1)
     """Passes over the preferences."""
-    max_steps: int | None = Field(default=None, ge=1)
-    """Stop after so many steps, whatever the epochs say."""
     per_device_train_batch_size: int = Field(default=8, ge=1)
     """Preferences a step."""
     measure_steps: int = Field(default=8, ge=1)

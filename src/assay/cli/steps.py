@@ -7,10 +7,11 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from assay.cli.align_settings import ConfigOption, FromTrlOption, TrlTrainerOption, read_told, set_option
 from assay.cli.context import DEFAULT_WORKSPACE, WorkspaceOption, made
 from assay.cli.run import ResumeOption, set_values
 from assay.records.errors import ConfigError, InputError, explain
@@ -20,19 +21,13 @@ from assay.storage import SplitName
 
 if TYPE_CHECKING:
     from assay.alignment.distributed import Group
+    from assay.cli.walk import Walk
 
 ModelOption = Annotated[
     str | None, typer.Option(help="Where the model lies now, if it moved; the one that `assay init` named by default.")
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed of everything random.")]
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML with the keys of a recipe's `alignment`.")]
-
-
-def set_option(section: str, example: str) -> typer.models.OptionInfo:
-    """The repeatable `--set KEY=VALUE` of one section of a recipe."""
-    return typer.Option("--set", help=f"A key of a recipe's `{section}`: --set {example} (repeatable).")
-
-
+OwnSeedOption = Annotated[int | None, typer.Option(help="Seed of everything random; 0, or that of --from-trl.")]
 AlignSetOption = Annotated[list[str] | None, set_option("alignment", "dpo.beta=0.2")]
 EvaluationSetOption = Annotated[list[str] | None, set_option("evaluation", "max_prompts=32")]
 
@@ -64,10 +59,12 @@ def _align_by(method: str) -> Callable[..., None]:
         settings: AlignSetOption = None,
         resume: ResumeOption = False,
         model: ModelOption = None,
-        seed: SeedOption = 0,
+        seed: OwnSeedOption = None,
         processes: ProcessesOption = 1,
         distributed: DistributedOption = "none",
         with_ray: RayOption = False,
+        from_trl: FromTrlOption = None,
+        trl_trainer: TrlTrainerOption = None,
     ) -> None:
         from assay.cli.processes import as_one_of, is_launched, start
 
@@ -81,7 +78,9 @@ def _align_by(method: str) -> Callable[..., None]:
                 start(sys.argv[1:], processes)
             return
         with as_one_of(distributed, os.environ) as group:
-            _tune(method, workspace, config, settings, resume=resume, model=model, seed=seed, group=group)
+            told = read_told(method, from_trl, trl_trainer, config, settings, is_heard=group.is_leader)
+            chosen = told.seed if seed is None else seed
+            _tune(method, workspace, told.section, resume=resume, model=model, seed=chosen or 0, group=group)
 
     return command
 
@@ -124,17 +123,15 @@ def _require_shareable(method: str) -> None:
 def _tune(
     method: str,
     workspace: Path,
-    config: Path | None,
-    settings: list[str] | None,
+    section: dict[str, Any],
     *,
     resume: bool,
     model: str | None,
     seed: int,
     group: "Group",
 ) -> None:
-    from assay.cli.config import override, read_settings
     from assay.cli.stages import tune
-    from assay.cli.standing import open_walk, require
+    from assay.cli.standing import open_walk
     from assay.cli.walk import run_stage
 
     name, stage = {
@@ -143,18 +140,23 @@ def _tune(
         "online_dpo": ("guarded", tune.tune_guarded),
         "grpo": ("grpo", tune.tune_grpo),
     }[method]
-    section = override({} if config is None else read_settings(config), set_values(settings))
-    section[method] = section.get(method) or {}
     with open_walk(workspace, model=model, seed=seed, resume=resume, group=group, alignment=section) as walk:
-        if method != "sft":
-            require(walk, "preferences", SplitName.TRAIN.value, do="assay preferences fit")
-            require(walk, "rewards", "proxy", do="assay reward train")
-        elif not walk.workspace.records.count(Demonstration, split=SplitName.TRAIN.value):
-            do = f"import some with `assay feedback import FILE -w {workspace}`"
-            raise InputError(explain(expected="demonstrations in the train split", got="none", do=do))
+        require_data(walk, method)
         if not group.is_leader:
             stage(walk)
             return
         record = run_stage(walk, name, stage, label=name)
     policy = record.outputs["policy"]
     made("policy", policy, next_command=f"assay evaluate {policy[:12]} -w {workspace}")
+
+
+def require_data(walk: "Walk", method: str) -> None:
+    """Raise InputError that says what to do where the workspace lacks what a method learns from."""
+    from assay.cli.standing import require
+
+    if method != "sft":
+        require(walk, "preferences", SplitName.TRAIN.value, do="assay preferences fit")
+        require(walk, "rewards", "proxy", do="assay reward train")
+    elif not walk.workspace.records.count(Demonstration, split=SplitName.TRAIN.value):
+        do = f"import some with `assay feedback import FILE -w {walk.workspace.directory}`"
+        raise InputError(explain(expected="demonstrations in the train split", got="none", do=do))

@@ -50,7 +50,7 @@ def tune_sft(walk: Walk) -> Outcome:
     steps = -(-len(demonstrations) // settings.per_device_train_batch_size) * settings.num_train_epochs
     lm = walk.fresh_model()
     require_texts_fit(lm, [(d.prompt, d.completion) for d in demonstrations])
-    with walk.bar("fine-tuning on demonstrations", steps) as advance:
+    with walk.bar("fine-tuning on demonstrations", min(steps, settings.max_steps or steps)) as advance:
         policy = run_sft(lm, demonstrations, settings, _context(walk, "sft", advance))
     return _stored(walk, policy, f"{len(demonstrations)} demonstrations, {policy.steps_run} steps")
 
@@ -60,10 +60,7 @@ def tune_dpo(walk: Walk) -> Outcome:
     settings = walk.config.alignment.dpo
     if settings is None:
         return Outcome(skipped=("DPO on people's preferences: the recipe does not ask for it",), said="left out")
-    report = walk.output("preferences", SplitName.TRAIN.value)
-    found = [p for p in walk.workspace.training.all(Preference, SplitName.TRAIN) if p.aggregation == report]
-    limit, seed = walk.config.alignment.max_preferences, stage_seed(walk.config, "dpo-rows")
-    preferences = choose(found, limit, seed=seed)
+    preferences = dpo_preferences(walk)
     steps = -(-len(preferences) // settings.per_device_train_batch_size) * settings.num_train_epochs
     lm = walk.fresh_model()
     demonstrations = (
@@ -78,7 +75,7 @@ def tune_dpo(walk: Walk) -> Outcome:
             settings,
             _context(walk, "dpo", advance),
             _watched(walk),
-            start=_start(walk, ("sft",)),
+            start=start_of(walk, ("sft",)),
             demonstrations=demonstrations,
         )
     mixed = f" with {len(demonstrations)} demonstrations" if demonstrations else ""
@@ -110,8 +107,9 @@ def tune_grpo(walk: Walk) -> Outcome:
     watched = _watched(walk, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
     completions = len(watched.prompts) * settings.num_generations
     per_round = -(-completions // settings.per_device_train_batch_size) * settings.num_iterations
-    with walk.bar("GRPO", per_round * settings.rounds) as advance:
-        policy = run_grpo(walk.fresh_model(), settings, _context(walk, "grpo", advance), watched, start=_start(walk))
+    steps = per_round * settings.rounds
+    with walk.bar("GRPO", min(steps, settings.max_steps or steps)) as advance:
+        policy = run_grpo(walk.fresh_model(), settings, _context(walk, "grpo", advance), watched, start=start_of(walk))
     return _stored(walk, policy, _ending(policy))
 
 
@@ -120,11 +118,11 @@ def tune_best_of_n(walk: Walk) -> Outcome:
     n = walk.config.alignment.best_of_n
     if n < 2:
         return Outcome(skipped=("best-of-n: the recipe does not ask for it",), said="left out")
-    start, lm = _start(walk), walk.fresh_model()
+    start, lm = start_of(walk), walk.fresh_model()
     if start is not None and start.adapter is not None:
         load_adapter(lm, walk.workspace.artifacts.path(start.adapter))
     proxy, identity = open_reward(walk.workspace, walk.output("rewards", "proxy") or "")
-    prompts = _prompts(walk)
+    prompts = loop_prompts(walk)
     sampling = Sampling(max_tokens=walk.config.sampling.max_tokens, seed=stage_seed(walk.config, "best-of-n"))
     candidates = draw_candidates(lm, prompts, proxy, sampling, n=n)
     plain = [[m.model_dump() for m in prompt] for prompt in prompts for _ in range(n)]
@@ -164,9 +162,10 @@ def tune_best_of_n(walk: Walk) -> Outcome:
 def _online(walk: Walk, name: str, settings: OnlineDpoSettings, *, reward: str = "proxy") -> Outcome:
     watched = _watched(walk, reward=reward, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
     per_round = -(-len(watched.prompts) // settings.per_device_train_batch_size) * settings.epochs_per_round
-    with walk.bar(f"{name} loop", per_round * settings.rounds) as advance:
+    steps = per_round * settings.rounds
+    with walk.bar(f"{name} loop", min(steps, settings.max_steps or steps)) as advance:
         policy = run_online_dpo(
-            walk.fresh_model(), settings, _context(walk, name, advance), watched, start=_start(walk)
+            walk.fresh_model(), settings, _context(walk, name, advance), watched, start=start_of(walk)
         )
     return _stored(walk, policy, _ending(policy))
 
@@ -220,19 +219,29 @@ def _watched(walk: Walk, *, reward: str = "proxy", aggregation: str | None = Non
     asked = walk.config.alignment.monitors
     monitors = default_monitors() if asked is None else build_monitors(asked)
     bank = MonitorBank(monitors) if is_guarded else None
-    return Watched(_prompts(walk), TrainingRewards(proxy, watch), tuple(signals), bank)
+    return Watched(loop_prompts(walk), TrainingRewards(proxy, watch), tuple(signals), bank)
 
 
-def _prompts(walk: Walk) -> list[Prompt]:
+def dpo_preferences(walk: Walk) -> list[Preference]:
+    """The training preferences of the walk's aggregation, at most the configured number, chosen by the seed."""
+    limit, seed = walk.config.alignment.max_preferences, stage_seed(walk.config, "dpo-rows")
+    return choose(_preferences(walk), limit, seed=seed)
+
+
+def loop_prompts(walk: Walk) -> list[Prompt]:
     """Distinct training prompts, at most the configured number, chosen by the seed."""
-    report = walk.output("preferences", SplitName.TRAIN.value)
-    found = [p for p in walk.workspace.training.all(Preference, SplitName.TRAIN) if p.aggregation == report]
-    prompts = list({p.prompt_id: p.prompt for p in found}.values())
+    prompts = list({p.prompt_id: p.prompt for p in _preferences(walk)}.values())
     order = np.random.default_rng(stage_seed(walk.config, "loop-prompts")).permutation(len(prompts))
     return [prompts[i] for i in order[: walk.config.alignment.max_prompts]]
 
 
-def _start(walk: Walk, stages: tuple[str, ...] = STARTS) -> PolicyVersion | None:
+def _preferences(walk: Walk) -> list[Preference]:
+    report = walk.output("preferences", SplitName.TRAIN.value)
+    return [p for p in walk.workspace.training.all(Preference, SplitName.TRAIN) if p.aggregation == report]
+
+
+def start_of(walk: Walk, stages: tuple[str, ...] = STARTS) -> PolicyVersion | None:
+    """The policy that a run begins with: the latest of these stages, in their order; None is the base model."""
     for stage in stages:
         policy = walk.output(stage, "policy")
         if policy is not None:
