@@ -20,6 +20,8 @@ TINY = {
     "max_prompts": 4,
     "online_dpo": {"rounds": 1, "max_completion_length": 4},
     "grpo": {"rounds": 1, "num_generations": 2, "max_completion_length": 4},
+    "best_of_n_sft": {"num_generations": 2, "max_completion_length": 4},
+    "gkd": {"teachers": ["guarded", "grpo"], "rounds": 1, "max_completion_length": 4},
 }
 
 
@@ -49,6 +51,8 @@ def stepped(tiny_model_dir, tmp_path_factory):
     said["dpo"] = done("align", "dpo", "-w", space, *(word for one in small for word in ("--set", one)))
     said["online-dpo"] = done("align", "online-dpo", "-w", space, "--config", config)
     said["grpo"] = done("align", "grpo", "-w", space, "--config", config)
+    said["best-of-n-sft"] = done("align", "best-of-n-sft", "-w", space, "--config", config)
+    said["gkd"] = done("align", "gkd", "-w", space, "--config", config)
     policy = made(said["online-dpo"])
     said["evaluate"] = done("evaluate", policy, "-w", space, "--set", "max_prompts=4", "--set", "max_tokens=4")
     workspace = Workspace(space)
@@ -71,6 +75,8 @@ def test_each_command_prints_the_id_of_what_it_made_and_the_next_command(stepped
     assert made(said["dpo"]) == policies["dpo"].id
     assert made(said["online-dpo"]) == policies["guarded"].id
     assert made(said["grpo"]) == policies["grpo"].id
+    assert made(said["best-of-n-sft"]) == policies["best-of-n-sft"].id
+    assert made(said["gkd"]) == policies["gkd"].id
     assert made(said["evaluate"]) == workspace.records.latest(Evidence).id
     assert all(f"-w {workspace.directory}" in text or "--workspace" in text for text in said.values())
     assert all("next: assay " in text for text in said.values())
@@ -84,6 +90,8 @@ def test_each_method_starts_from_the_latest_one_before(stepped):
     assert policies["guarded"].ref_policy == policies["grpo"].ref_policy == policies["dpo"].id
     assert policies["dpo"].settings["demonstrations_share"] == 0.2
     assert policies["guarded"].settings["rounds"] == 1
+    assert policies["best-of-n-sft"].ref_policy == policies["gkd"].ref_policy == policies["dpo"].id
+    assert all(policies[name].id in policies["gkd"].settings["teachers"] for name in ("guarded", "grpo"))
 
 
 def test_the_evidence_is_on_the_policy_that_was_named(stepped):
@@ -100,7 +108,7 @@ def test_the_evidence_is_on_the_policy_that_was_named(stepped):
 def test_what_each_stage_took_is_recorded(stepped):
     workspace, _ = stepped
     stages = [record.stage for record in workspace.records.all(StageRecord, subject="steps")]
-    assert stages[:6] == ["rewards", "sft", "dpo", "guarded", "grpo", "evaluation"]
+    assert stages[:8] == ["rewards", "sft", "dpo", "guarded", "grpo", "best-of-n-sft", "gkd", "evaluation"]
 
 
 def test_the_rewards_are_listed_with_their_quality(stepped):
@@ -114,7 +122,7 @@ def test_a_workspace_says_what_it_holds(stepped):
     workspace, _ = stepped
     said = done("init", "--show", "-w", workspace.directory)
     assert re.search(r"judgement\W+160", said)
-    assert re.search(r"policy\W+5", said)
+    assert re.search(r"policy\W+7", said)
 
 
 def test_a_workspace_is_made_once_and_of_one_model(stepped):
@@ -127,6 +135,12 @@ def test_a_workspace_is_made_once_and_of_one_model(stepped):
 def test_a_policy_without_weights_of_its_own_is_not_judged(stepped):
     workspace, said = stepped
     assert "got reference" in refused("evaluate", made(said["init"]), "-w", workspace.directory)
+
+
+def test_a_teacher_needs_weights_of_its_own(stepped):
+    workspace, _ = stepped
+    said = refused("align", "gkd", "-w", workspace.directory, "--set", "gkd.teachers=[reference]")
+    assert "a teacher with weights of its own; got reference" in said
 
 
 def test_what_is_missing_is_named_with_the_command_that_makes_it(tmp_path):

@@ -5,7 +5,6 @@ others of its group, `reinforce` with the whole batch, and both take KL in the r
 all of them find: run them with monitors.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from assay.alignment.estimators import (
 )
 from assay.alignment.kl_coef import KlCoef
 from assay.alignment.losses import PolicyTerms, TokenBatch, grpo_loss, reinforce_loss, rloo_loss
+from assay.alignment.rounds import RewardsAt, checked_rewards
 from assay.alignment.sampling import PolicySampler, Samples, samples_from_json, samples_to_json
 from assay.alignment.settings import GrpoSettings
 from assay.alignment.sft import epoch_batches
@@ -28,10 +28,6 @@ from assay.lm import LanguageModel, completion_logprobs, encode_prompt, using_ad
 from assay.lm.chat import EncodedPair
 from assay.lm.logprobs import token_logprobs
 from assay.lm.packing import completion_rows
-from assay.records.errors import TrainingError, explain
-
-RewardsAt = Callable[[int], np.ndarray]
-"""Proxy rewards [m] of the sampler's completions at a step."""
 
 
 class _Round(NamedTuple):
@@ -136,7 +132,7 @@ class GrpoTask:
 
     def _draw(self, step: int) -> _Round:
         samples = self._sampler.at(step)
-        rewards = _checked(self._rewards_at(step), len(samples.texts))
+        rewards = checked_rewards(self._rewards_at(step), len(samples.texts))
         pairs = [self._pair(samples, i) for i in range(len(samples.texts))]
         old = completion_logprobs(self._lm, pairs)
         with using_adapter(self._lm, self._ref_adapter):
@@ -193,17 +189,6 @@ class GrpoTask:
         count = len(self._sampler.prompts) * self._settings.num_generations
         size, passes = self._settings.per_device_train_batch_size, self._settings.num_iterations
         return epoch_batches(count, size, epochs=passes, seed=seed)[within]
-
-
-def _checked(rewards: np.ndarray, count: int) -> np.ndarray:
-    """Rewards [count] as float64. Raises TrainingError where they are not that many or not all finite."""
-    found = np.asarray(rewards, dtype=np.float64)
-    if found.shape != (count,) or not np.isfinite(found).all():
-        bad = f"{int((~np.isfinite(found)).sum())} that are not finite"
-        got = bad if found.shape == (count,) else f"an array of shape {found.shape}"
-        do = "mend the reward; the last checkpoint is whole"
-        raise TrainingError(explain(expected=f"{count} finite rewards", got=got, do=do))
-    return found
 
 
 def _flat(values: list[list[float]], rows: list[int]) -> torch.Tensor:

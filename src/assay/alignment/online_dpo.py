@@ -4,7 +4,6 @@ Guo et al. 2024 (arXiv 2402.04792) with a reward ensemble as the judge. It is wh
 learnt reward, and so where the reward gets hacked.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,15 +11,13 @@ import torch
 
 from assay.alignment.dpo import dpo_step
 from assay.alignment.kl_coef import KlCoef
+from assay.alignment.rounds import RewardsAt
 from assay.alignment.sampling import PolicySampler, Samples, samples_from_json, samples_to_json
 from assay.alignment.settings import OnlineDpoSettings
 from assay.alignment.sft import epoch_batches
 from assay.alignment.trainer import StepLoss
 from assay.lm import LanguageModel, encode_prompt
 from assay.lm.chat import EncodedPair
-
-RewardsAt = Callable[[int], np.ndarray]
-"""Proxy rewards [m] of the sampler's completions at a step."""
 
 
 class OnlineDpoTask:

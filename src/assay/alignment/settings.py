@@ -2,10 +2,11 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from assay.alignment.estimators import AdvantageScale, KlEstimator
 from assay.alignment.losses.preference import REFERENCE_FREE, WITHOUT_MARGIN, Knobs, LossType, sft_weight_of
+from assay.alignment.teachers import TeacherMean
 from assay.lm import LoraSettings
 from assay.lm.step_size import Schedule
 from assay.records.record import Value
@@ -196,3 +197,61 @@ class GrpoSettings(TrainerSettings):
         if self.kl_target is not None and not self.kl_coef:
             raise ValueError("kl_target adapts kl_coef, which is 0; give it a start")
         return self
+
+
+class BestOfNSftSettings(TrainerSettings):
+    """Best-of-n distillation: each round samples n completions a prompt, and fine-tunes on the reward's pick."""
+
+    rounds: int = Field(default=1, ge=1)
+    """How many rounds of sampling and steps, unless a monitor stops the run; one is plain best-of-n distillation."""
+    num_generations: int = Field(default=8, ge=2)
+    """Completions a prompt and round, out of which one is picked."""
+    epochs_per_round: int = Field(default=2, ge=1)
+    """Passes over a round's picks."""
+    per_device_train_batch_size: int = Field(default=8, ge=1)
+    """Picks a step."""
+    measure_steps: int = Field(default=8, ge=1)
+    """Sample and measure the policy, and let the monitors look, after every so many steps."""
+    max_completion_length: int = Field(default=48, ge=1)
+    """Tokens of a sampled completion."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Sampling temperature."""
+    aggregation: str = "uwo"
+    """How the ensemble's members become the reward that picks."""
+    is_guarded: bool = True
+    """Whether monitors may stop the run. Off only to show what happens without them."""
+
+
+class GkdSettings(TrainerSettings):
+    """On-policy distillation (GKD): the student is moved towards its teachers at every token of its own samples.
+
+    Completions are drawn at temperature 1, so that KL and entropy are those of the policy.
+    """
+
+    teachers: tuple[str, ...] = ("guarded",)
+    """Policies by name (the latest of it) or id; several teach together."""
+    teacher_mean: TeacherMean = "geometric"
+    """How several become one: `geometric` keeps what none thinks unlikely, `arithmetic` what one would say."""
+    jsd_beta: float = Field(default=0.5, ge=0, le=1)
+    """0 covers all that the teachers do (forward KL), 1 seeks their mode (reverse KL), between lies the JSD."""
+    loss_temperature: float = Field(default=1.0, gt=0)
+    """Temperature at which student and teachers are compared."""
+    rounds: int = Field(default=6, ge=1)
+    """How many rounds of sampling and steps, unless a monitor stops the run."""
+    num_generations: int = Field(default=2, ge=1)
+    """Completions a prompt and round."""
+    epochs_per_round: int = Field(default=1, ge=1)
+    """Passes over a round's completions."""
+    per_device_train_batch_size: int = Field(default=8, ge=1)
+    """Completions a step."""
+    max_completion_length: int = Field(default=48, ge=1)
+    """Tokens of a sampled completion."""
+    is_guarded: bool = True
+    """Whether monitors may stop the run. Off only to show what happens without them."""
+
+    @field_validator("teachers")
+    @classmethod
+    def _somebody_teaches(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) < len(value):
+            raise ValueError("expected at least one teacher, each named once")
+        return value

@@ -47,6 +47,8 @@ METHODS = {
     "dpo": "DPO on people's preferences.",
     "online-dpo": "Push the policy against the learnt reward, guarded.",
     "grpo": "Push the policy against the learnt reward by policy gradients (GRPO, RLOO, REINFORCE++), guarded.",
+    "best-of-n-sft": "Fine-tune on the learnt reward's pick of n completions, guarded.",
+    "gkd": "Distil earlier policies into one, on its own samples, guarded.",
 }
 
 
@@ -130,7 +132,7 @@ def _tune(
     seed: int,
     group: "Group",
 ) -> None:
-    from assay.cli.stages import tune
+    from assay.cli.stages import distil, tune
     from assay.cli.standing import open_walk
     from assay.cli.walk import run_stage
 
@@ -139,6 +141,8 @@ def _tune(
         "dpo": ("dpo", tune.tune_dpo),
         "online_dpo": ("guarded", tune.tune_guarded),
         "grpo": ("grpo", tune.tune_grpo),
+        "best_of_n_sft": ("best-of-n-sft", distil.tune_best_of_n_sft),
+        "gkd": ("gkd", distil.tune_gkd),
     }[method]
     with open_walk(workspace, model=model, seed=seed, resume=resume, group=group, alignment=section) as walk:
         require_data(walk, method)

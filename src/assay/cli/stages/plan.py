@@ -8,6 +8,7 @@ from assay.cli.stages.collect import (
     simulate_feedback,
     write_demonstrations,
 )
+from assay.cli.stages.distil import tune_best_of_n_sft, tune_gkd
 from assay.cli.stages.judge import judge_latest
 from assay.cli.stages.learn import train_rewards
 from assay.cli.stages.release import decide_release
@@ -29,6 +30,8 @@ TUNE_AND_JUDGE: tuple[tuple[str, Stage], ...] = (
     ("unguarded", tune_unguarded),
     ("guarded", tune_guarded),
     ("grpo", tune_grpo),
+    ("best-of-n-sft", tune_best_of_n_sft),
+    ("gkd", tune_gkd),
     ("best-of-n", tune_best_of_n),
     ("evaluation", judge_latest),
     ("release", decide_release),

@@ -51,8 +51,8 @@ def tune_sft(walk: Walk) -> Outcome:
     lm = walk.fresh_model()
     require_texts_fit(lm, [(d.prompt, d.completion) for d in demonstrations])
     with walk.bar("fine-tuning on demonstrations", min(steps, settings.max_steps or steps)) as advance:
-        policy = run_sft(lm, demonstrations, settings, _context(walk, "sft", advance))
-    return _stored(walk, policy, f"{len(demonstrations)} demonstrations, {policy.steps_run} steps")
+        policy = run_sft(lm, demonstrations, settings, run_context(walk, "sft", advance))
+    return store_policy(walk, policy, f"{len(demonstrations)} demonstrations, {policy.steps_run} steps")
 
 
 def tune_dpo(walk: Walk) -> Outcome:
@@ -73,13 +73,13 @@ def tune_dpo(walk: Walk) -> Outcome:
             lm,
             preferences,
             settings,
-            _context(walk, "dpo", advance),
-            _watched(walk),
+            run_context(walk, "dpo", advance),
+            watched_run(walk),
             start=start_of(walk, ("sft",)),
             demonstrations=demonstrations,
         )
     mixed = f" with {len(demonstrations)} demonstrations" if demonstrations else ""
-    return _stored(walk, policy, f"{len(preferences)} preferences{mixed}; {_ending(policy)}")
+    return store_policy(walk, policy, f"{len(preferences)} preferences{mixed}; {how_it_ended(policy)}")
 
 
 def tune_unguarded(walk: Walk) -> Outcome:
@@ -104,13 +104,15 @@ def tune_grpo(walk: Walk) -> Outcome:
     settings = walk.config.alignment.grpo
     if settings is None:
         return Outcome(skipped=("GRPO: the recipe does not ask for it",), said="left out")
-    watched = _watched(walk, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
+    watched = watched_run(walk, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
     completions = len(watched.prompts) * settings.num_generations
     per_round = -(-completions // settings.per_device_train_batch_size) * settings.num_iterations
     steps = per_round * settings.rounds
     with walk.bar("GRPO", min(steps, settings.max_steps or steps)) as advance:
-        policy = run_grpo(walk.fresh_model(), settings, _context(walk, "grpo", advance), watched, start=start_of(walk))
-    return _stored(walk, policy, _ending(policy))
+        policy = run_grpo(
+            walk.fresh_model(), settings, run_context(walk, "grpo", advance), watched, start=start_of(walk)
+        )
+    return store_policy(walk, policy, how_it_ended(policy))
 
 
 def tune_best_of_n(walk: Walk) -> Outcome:
@@ -156,21 +158,23 @@ def tune_best_of_n(walk: Walk) -> Outcome:
             seed=sampling.seed, data_hash=digest(plain), code_version=code_version(), config_hash=walk.config.hash
         ),
     )
-    return _stored(walk, policy, f"n up to {n} on {len(prompts)} prompts")
+    return store_policy(walk, policy, f"n up to {n} on {len(prompts)} prompts")
 
 
 def _online(walk: Walk, name: str, settings: OnlineDpoSettings, *, reward: str = "proxy") -> Outcome:
-    watched = _watched(walk, reward=reward, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
+    watched = watched_run(walk, reward=reward, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
     per_round = -(-len(watched.prompts) // settings.per_device_train_batch_size) * settings.epochs_per_round
     steps = per_round * settings.rounds
     with walk.bar(f"{name} loop", min(steps, settings.max_steps or steps)) as advance:
         policy = run_online_dpo(
-            walk.fresh_model(), settings, _context(walk, name, advance), watched, start=start_of(walk)
+            walk.fresh_model(), settings, run_context(walk, name, advance), watched, start=start_of(walk)
         )
-    return _stored(walk, policy, _ending(policy))
+    return store_policy(walk, policy, how_it_ended(policy))
 
 
-def _context(walk: Walk, name: str, advance: Callable[[int], None]) -> RunContext:
+def run_context(walk: Walk, name: str, advance: Callable[[int], None]) -> RunContext:
+    """What a run of that name is handed: its directory, seed and clock, and a line on the terminal a checkpoint."""
+
     def on_checkpoint(observation: Observation) -> None:
         v = observation.values
         panel = f"panel {v['watch/panel_reward']:+.2f}  " if "watch/panel_reward" in v else ""
@@ -207,7 +211,10 @@ def _completions(walk: Walk) -> CompletionSource:
     return ServedCompletions(settings, key=key)
 
 
-def _watched(walk: Walk, *, reward: str = "proxy", aggregation: str | None = None, is_guarded: bool = True) -> Watched:
+def watched_run(
+    walk: Walk, *, reward: str = "proxy", aggregation: str | None = None, is_guarded: bool = True
+) -> Watched:
+    """How a run is watched: training prompts, the named reward and the watch panel, and the recipe's monitors."""
     proxy, identity = open_reward(walk.workspace, walk.output("rewards", reward) or "")
     watch_id = walk.output("rewards", "watch")
     watch, signals = None, [identity]
@@ -249,13 +256,15 @@ def start_of(walk: Walk, stages: tuple[str, ...] = STARTS) -> PolicyVersion | No
     return None
 
 
-def _stored(walk: Walk, policy: PolicyVersion, said: str) -> Outcome:
+def store_policy(walk: Walk, policy: PolicyVersion, said: str) -> Outcome:
+    """Keep a policy, and ask people where its alarms want one to look."""
     if walk.group.is_leader:
         walk.workspace.records.put(policy, subject=policy.name)
         ask_people(walk.workspace, policy, policy.alarms)
     return Outcome({"policy": policy.id, "adapter": policy.adapter or ""}, said=said)
 
 
-def _ending(policy: PolicyVersion) -> str:
+def how_it_ended(policy: PolicyVersion) -> str:
+    """Steps, the checkpoint that was kept, why the run ended and what rang, in a line."""
     alarms = "no alarm" if not policy.alarms else f"alarms: {', '.join(sorted({a.monitor for a in policy.alarms}))}"
     return f"{policy.steps_run} steps, kept step {policy.step} ({policy.stop_reason}; {alarms})"
