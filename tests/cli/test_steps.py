@@ -19,7 +19,13 @@ from assay.storage import Workspace
 TINY = {
     "max_prompts": 4,
     "online_dpo": {"rounds": 1, "max_completion_length": 4},
-    "grpo": {"rounds": 1, "num_generations": 2, "max_completion_length": 4},
+    "grpo": {
+        "rounds": 1,
+        "num_generations": 2,
+        "max_completion_length": 4,
+        "constraints": [{"on": "kl", "limit": 3.0}, {"on": "rules", "limit": 0.9, "direction": "at_least"}],
+        "rules": [{"rule": "ends_sentence"}],
+    },
     "best_of_n_sft": {"num_generations": 2, "max_completion_length": 4},
     "gkd": {"teachers": ["guarded", "grpo"], "rounds": 1, "max_completion_length": 4},
 }
@@ -135,6 +141,16 @@ def test_a_workspace_is_made_once_and_of_one_model(stepped):
 def test_a_policy_without_weights_of_its_own_is_not_judged(stepped):
     workspace, said = stepped
     assert "got reference" in refused("evaluate", made(said["init"]), "-w", workspace.directory)
+
+
+def test_a_constraint_on_rules_is_measured_and_its_rules_count_as_training(stepped):
+    workspace, _ = stepped
+    policy = next(one for one in workspace.records.all(PolicyVersion) if one.name == "grpo")
+    seen = policy.checkpoints[-1].observation.values
+    assert 0 <= seen["constraints/rules/value"] <= 1
+    assert seen["constraints/rules/violation"] == pytest.approx(0.9 - seen["constraints/rules/value"])
+    assert [signal.name for signal in policy.training_signals][-1] == "constraint-rules"
+    assert "multiplier_bound" in policy.monitors
 
 
 def test_a_teacher_needs_weights_of_its_own(stepped):

@@ -5,10 +5,20 @@ from collections.abc import Callable
 import numpy as np
 
 from assay.alignment.sft import epoch_batches
-from assay.records.errors import TrainingError, explain
+from assay.records.errors import ConfigError, TrainingError, explain
 
 RewardsAt = Callable[[int], np.ndarray]
 """Proxy rewards [m] of the sampler's completions at a step."""
+
+
+CostsAt = Callable[[str, int], np.ndarray]
+"""A named cost [m] of the sampler's completions at a step."""
+
+
+def no_costs(name: str, step: int) -> np.ndarray:
+    """Costs where there are none. Raises ConfigError."""
+    do = "name one that the run is given, or words or rules"
+    raise ConfigError(explain(expected="a cost that is known", got=repr(name), do=do))
 
 
 class Rounds:

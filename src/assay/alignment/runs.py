@@ -5,9 +5,9 @@ the observer's eyes, and keeps the checkpoint that the monitors allow.
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from assay.alignment.measuring import MeasuringObserver
 from assay.alignment.online_dpo import OnlineDpoTask
 from assay.alignment.rollouts import CompletionSource
 from assay.alignment.sampling import PolicySampler
-from assay.alignment.scoring import StepScorer, TrainingRewards
+from assay.alignment.scoring import StepCosts, StepScorer, TrainingRewards
 from assay.alignment.settings import DpoSettings, GrpoSettings, OnlineDpoSettings, SftSettings, TrainerSettings
 from assay.alignment.sft import SftTask
 from assay.alignment.trainer import Shareable, Task, train
@@ -37,6 +37,7 @@ from assay.records.policy import Method, PolicyVersion
 from assay.records.preference import Preference
 from assay.records.provenance import Provenance, code_version
 from assay.records.record import digest
+from assay.rewards.protocol import Score
 from assay.storage import ArtifactStore
 
 REFERENCE = "ref"
@@ -67,12 +68,16 @@ class RunContext:
 
 @dataclass(frozen=True)
 class Watched:
-    """How a run is watched: prompts to sample on, the rewards, the identities behind them, and the monitors."""
+    """How a run is watched: prompts to sample on, the rewards, the identities behind them, and the monitors.
+
+    `costs` are what constraints may name beside words, KL and reward; their identities belong into `signals`.
+    """
 
     prompts: Sequence[Prompt]
     rewards: TrainingRewards
     signals: tuple[ScorerIdentity, ...]
     bank: MonitorBank | None
+    costs: Mapping[str, Score] = field(default_factory=dict)
 
 
 def run_sft(
@@ -143,7 +148,10 @@ def run_online_dpo(
         lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref, source=context.completions
     )
     scorer = StepScorer(lm, sampler, watched.rewards)
-    task = OnlineDpoTask(lm, sampler, lambda step: scorer.at(step).proxy.reward, settings, seed=context.seed)
+    costs = StepCosts(sampler, watched.costs)
+    task = OnlineDpoTask(
+        lm, sampler, lambda step: scorer.at(step).proxy.reward, settings, seed=context.seed, costs_at=costs.at
+    )
     measuring = measuring_with(lm, sampler, scorer, watched, context, every=task.steps_per_round)
     observer = observing(measuring, task, sampler, context, begun("online_dpo", task, context, watched))
     data_hash = digest([[message.model_dump() for message in prompt] for prompt in watched.prompts])
@@ -166,8 +174,15 @@ def run_grpo(
         lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref, source=context.completions
     )
     scorer = StepScorer(lm, sampler, watched.rewards)
+    costs = StepCosts(sampler, watched.costs)
     task = GrpoTask(
-        lm, sampler, lambda step: scorer.at(step).proxy.reward, settings, seed=context.seed, ref_adapter=ref
+        lm,
+        sampler,
+        lambda step: scorer.at(step).proxy.reward,
+        settings,
+        seed=context.seed,
+        ref_adapter=ref,
+        costs_at=costs.at,
     )
     measuring = measuring_with(lm, sampler, scorer, watched, context, every=task.steps_per_round)
     observer = observing(measuring, task, sampler, context, begun("grpo", task, context, watched))

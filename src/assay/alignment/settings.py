@@ -1,6 +1,7 @@
 """Settings: what a run of the trainer is told, with the names that users know from TRL."""
 
-from typing import Literal, Self
+from collections.abc import Sequence
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -122,6 +123,39 @@ class DpoSettings(TrainerSettings):
         )
 
 
+class ConstraintSettings(Value):
+    """One limit that a run must keep, held by a multiplier that a controller moves once a draw."""
+
+    on: str = Field(min_length=1)
+    """What is limited: `kl`, `reward` (a proxy point), `words`, `rules`, or a cost that the caller names."""
+    limit: float
+    """The mean over a draw that must not be passed, in the value's own unit; nats a completion for `kl`."""
+    direction: Literal["at_most", "at_least"] = "at_most"
+    """Which side of the limit is allowed."""
+    k_p: float = Field(default=0.1, ge=0)
+    """How strongly the multiplier answers to the violation itself."""
+    k_i: float = Field(default=0.05, ge=0)
+    """How much of the violation is added up at each draw; alone it is plain dual ascent."""
+    k_d: float = Field(default=0.0, ge=0)
+    """How strongly it answers to a rise of the violation."""
+    smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the past in the violation that the first and the last see."""
+    start: float = Field(default=0.0, ge=0)
+    """The multiplier before the first draw."""
+    bound: float = Field(default=10.0, gt=0)
+    """The multiplier never rises above this."""
+
+    @model_validator(mode="after")
+    def _controls(self) -> Self:
+        if not self.k_p and not self.k_i:
+            raise ValueError("expected k_p or k_i above 0, or the multiplier never moves")
+        if self.start > self.bound:
+            raise ValueError(f"expected a start up to the bound of {self.bound:g}; got {self.start:g}")
+        if self.on == "kl" and self.direction == "at_least":
+            raise ValueError("expected at_most for kl: nothing is gained by leaving the reference")
+        return self
+
+
 class OnlineDpoSettings(TrainerSettings):
     """Online DPO: each round samples the policy, lets a reward order the samples, and takes DPO steps on the pairs."""
 
@@ -145,8 +179,19 @@ class OnlineDpoSettings(TrainerSettings):
     """Sampling temperature."""
     aggregation: str = "uwo"
     """How the ensemble's members become the reward that orders the samples."""
+    constraints: tuple[ConstraintSettings, ...] = ()
+    """Limits on costs that multipliers hold; none on `kl`, which the best-against-worst loss does not hold down."""
+    rules: tuple[dict[str, Any], ...] = ()
+    """Rules whose kept share a constraint on `rules` limits, each with its name as `rule` and its settings."""
     is_guarded: bool = True
     """Whether monitors may stop the run. Off only to show what happens without them."""
+
+    @model_validator(mode="after")
+    def _constraints_fit(self) -> Self:
+        check_constraints(self.constraints, self.rules)
+        if any(one.on == "kl" for one in self.constraints):
+            raise ValueError("constraints: online_dpo learns from hard labels, whose KL no beta holds; take grpo")
+        return self
 
 
 class GrpoSettings(TrainerSettings):
@@ -187,16 +232,34 @@ class GrpoSettings(TrainerSettings):
     """Tokens of a sampled completion."""
     aggregation: str = "uwo"
     """How the ensemble's members become the reward."""
+    constraints: tuple[ConstraintSettings, ...] = ()
+    """Limits on costs, on the reward or on the KL that multipliers hold."""
+    rules: tuple[dict[str, Any], ...] = ()
+    """Rules whose kept share a constraint on `rules` limits, each with its name as `rule` and its settings."""
     is_guarded: bool = True
     """Whether monitors may stop the run. Off only to show what happens without them."""
 
     @model_validator(mode="after")
     def _kl_acts(self) -> Self:
-        if self.kl_coef and self.kl_estimator == "k1" and self.loss_type in ("grpo", "dapo", "dr_grpo"):
+        check_constraints(self.constraints, self.rules)
+        is_held = any(one.on == "kl" for one in self.constraints)
+        if is_held and self.kl_target is not None:
+            raise ValueError("kl_target and a constraint on kl would both move the KL coefficient; take one of them")
+        if (self.kl_coef or is_held) and self.kl_estimator == "k1" and self.loss_type in ("grpo", "dapo", "dr_grpo"):
             raise ValueError("kl_estimator k1 has no gradient in the loss; take k2 or k3, or rloo or reinforce")
         if self.kl_target is not None and not self.kl_coef:
             raise ValueError("kl_target adapts kl_coef, which is 0; give it a start")
         return self
+
+
+def check_constraints(constraints: Sequence[ConstraintSettings], rules: Sequence[dict[str, Any]]) -> None:
+    """Raise ValueError for two constraints on one thing, or rules without a constraint on them and the other way."""
+    names = [one.on for one in constraints]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"constraints: expected each thing limited once; got {', '.join(twice)} twice")
+    if ("rules" in names) != bool(rules):
+        raise ValueError("constraints: expected `rules` beside a constraint on rules, and one on them beside `rules`")
 
 
 class BestOfNSftSettings(TrainerSettings):

@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from assay.alignment.exchange import openrlhf_launch, trl_launch, verl_launch
-from assay.alignment.exchange.job import Bundle, Job
+from assay.alignment.exchange.job import Bundle, Job, refuse
 from assay.alignment.exchange.rows import Peer
+from assay.alignment.settings import GrpoSettings
 from assay.records.errors import InputError, StorageError, explain
 from assay.records.provenance import Provenance
 
@@ -32,6 +33,8 @@ BUNDLES: Mapping[Peer, Callable[[Job], Bundle]] = {
 
 def bundle_for(peer: Peer, job: Job) -> Bundle:
     """The export of a job. Raises ConfigError with every setting that the trainer has no counterpart for."""
+    if isinstance(job.settings, GrpoSettings) and job.settings.constraints:
+        refuse(peer, ["constraints: nothing there would hold them"])
     return BUNDLES[peer](job)
 
 

@@ -1,7 +1,9 @@
 """Tune: the policies of a run: SFT, DPO on people's preferences, the unguarded and the guarded loop, best-of-n."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +36,10 @@ from assay.records.policy import CheckpointRecord, PolicyVersion
 from assay.records.preference import Preference
 from assay.records.provenance import Provenance, code_version
 from assay.records.record import digest
+from assay.rewards.protocol import scoring
+from assay.rewards.rules import build_rules
 from assay.storage import SplitName
+from assay.storage.firewall import Registration
 
 STARTS = ("dpo", "sft")
 """Stages that a later run starts from, the latest first."""
@@ -105,6 +110,7 @@ def tune_grpo(walk: Walk) -> Outcome:
     if settings is None:
         return Outcome(skipped=("GRPO: the recipe does not ask for it",), said="left out")
     watched = watched_run(walk, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
+    watched = with_rules(walk, watched, settings.rules)
     completions = len(watched.prompts) * settings.num_generations
     per_round = -(-completions // settings.per_device_train_batch_size) * settings.num_iterations
     steps = per_round * settings.rounds
@@ -163,6 +169,7 @@ def tune_best_of_n(walk: Walk) -> Outcome:
 
 def _online(walk: Walk, name: str, settings: OnlineDpoSettings, *, reward: str = "proxy") -> Outcome:
     watched = watched_run(walk, reward=reward, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
+    watched = with_rules(walk, watched, settings.rules)
     per_round = -(-len(watched.prompts) // settings.per_device_train_batch_size) * settings.epochs_per_round
     steps = per_round * settings.rounds
     with walk.bar(f"{name} loop", min(steps, settings.max_steps or steps)) as advance:
@@ -227,6 +234,20 @@ def watched_run(
     monitors = default_monitors() if asked is None else build_monitors(asked)
     bank = MonitorBank(monitors) if is_guarded else None
     return Watched(loop_prompts(walk), TrainingRewards(proxy, watch), tuple(signals), bank)
+
+
+def with_rules(walk: Walk, watched: Watched, rules: Sequence[Mapping[str, Any]]) -> Watched:
+    """The same with the share of rules kept as something that constraints may limit, registered as a training signal.
+
+    Raises ConfigError for rules that are none, FirewallError where the same rules judge already.
+    """
+    if not rules:
+        return watched
+    reward = build_rules(rules)
+    identity = reward.identity("constraint-rules")
+    walk.workspace.firewall.register(Registration(created_at=now(), side="training", identity=identity))
+    costs = {**watched.costs, "rules": scoring(reward)}
+    return replace(watched, costs=costs, signals=(*watched.signals, identity))
 
 
 def dpo_preferences(walk: Walk) -> list[Preference]:
