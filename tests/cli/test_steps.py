@@ -26,6 +26,7 @@ TINY = {
         "constraints": [{"on": "kl", "limit": 3.0}, {"on": "rules", "limit": 0.9, "direction": "at_least"}],
         "rules": [{"rule": "ends_sentence"}],
     },
+    "ppo": {"rounds": 1, "num_generations": 1, "num_iterations": 1, "max_completion_length": 4},
     "best_of_n_sft": {"num_generations": 2, "max_completion_length": 4},
     "gkd": {"teachers": ["guarded", "grpo"], "rounds": 1, "max_completion_length": 4},
 }
@@ -57,6 +58,7 @@ def stepped(tiny_model_dir, tmp_path_factory):
     said["dpo"] = done("align", "dpo", "-w", space, *(word for one in small for word in ("--set", one)))
     said["online-dpo"] = done("align", "online-dpo", "-w", space, "--config", config)
     said["grpo"] = done("align", "grpo", "-w", space, "--config", config)
+    said["ppo"] = done("align", "ppo", "-w", space, "--config", config)
     said["best-of-n-sft"] = done("align", "best-of-n-sft", "-w", space, "--config", config)
     said["gkd"] = done("align", "gkd", "-w", space, "--config", config)
     policy = made(said["online-dpo"])
@@ -81,6 +83,7 @@ def test_each_command_prints_the_id_of_what_it_made_and_the_next_command(stepped
     assert made(said["dpo"]) == policies["dpo"].id
     assert made(said["online-dpo"]) == policies["guarded"].id
     assert made(said["grpo"]) == policies["grpo"].id
+    assert made(said["ppo"]) == policies["ppo"].id
     assert made(said["best-of-n-sft"]) == policies["best-of-n-sft"].id
     assert made(said["gkd"]) == policies["gkd"].id
     assert made(said["evaluate"]) == workspace.records.latest(Evidence).id
@@ -114,7 +117,8 @@ def test_the_evidence_is_on_the_policy_that_was_named(stepped):
 def test_what_each_stage_took_is_recorded(stepped):
     workspace, _ = stepped
     stages = [record.stage for record in workspace.records.all(StageRecord, subject="steps")]
-    assert stages[:8] == ["rewards", "sft", "dpo", "guarded", "grpo", "best-of-n-sft", "gkd", "evaluation"]
+    assert stages[5:8] == ["ppo", "best-of-n-sft", "gkd"]
+    assert stages[:5] == ["rewards", "sft", "dpo", "guarded", "grpo"]
 
 
 def test_the_rewards_are_listed_with_their_quality(stepped):
@@ -128,7 +132,7 @@ def test_a_workspace_says_what_it_holds(stepped):
     workspace, _ = stepped
     said = done("init", "--show", "-w", workspace.directory)
     assert re.search(r"judgement\W+160", said)
-    assert re.search(r"policy\W+7", said)
+    assert re.search(r"policy\W+8", said)
 
 
 def test_a_workspace_is_made_once_and_of_one_model(stepped):

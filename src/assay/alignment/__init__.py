@@ -1,12 +1,12 @@
 """Alignment: takes prompts and a reward, preferences or demonstrations; yields a policy version with its monitor trail.
 
-`runs` is the room in reading order, one function a method; `distillation` has two more. `sft`, `dpo`, `online_dpo`,
-`grpo`, `best_of_n`, `best_of_n_sft` and `gkd` (with its `teachers`) are the methods, `losses` their losses;
-`estimators`, `constraints` and `lagrangian` stand between a reward and a loss, `rounds` is what methods that sample
-share. `trainer` is the step loop, `checkpoint` exact resume, `distributed` several processes, `sampling` and
-`measuring` what is seen of the policy on the way, `rollouts` a server that samples it, `scoring` the proxy reward, the
-watch panel and costs, `settings` what a run is told. `exchange` takes runs from TRL's configurations and writes runs
-for other trainers.
+`runs` is the room in reading order, one function a method; `distillation` has two more, `ppo_run` one. `sft`, `dpo`,
+`online_dpo`, `grpo`, `ppo` (with its `critic`), `best_of_n`, `best_of_n_sft` and `gkd` (with its `teachers`) are the
+methods, `losses` their losses; `estimators`, `constraints` and `lagrangian` stand between a reward and a loss, `rounds`
+is what methods that sample share. `trainer` is the step loop, `checkpoint` exact resume, `distributed` several
+processes, `sampling` and `measuring` what is seen of the policy on the way, `rollouts` a server that samples it,
+`scoring` the proxy reward, the watch panel and costs, `settings` what a run is told. `exchange` takes runs from TRL's
+configurations and writes runs for other trainers.
 """
 
 from assay.alignment.best_of_n import best_of_n_path, draw_candidates, pick_best

@@ -252,6 +252,46 @@ class GrpoSettings(TrainerSettings):
         return self
 
 
+class PpoSettings(TrainerSettings):
+    """PPO: policy gradients against a critic, a value head on the policy's own states, with KL in the reward.
+
+    Completions are drawn at temperature 1, for which alone the log-probabilities of the loss are those of the draw.
+    """
+
+    kl_coef: float = Field(default=0.05, ge=0)
+    """Price of a nat of KL towards the reference, in the reward of each token."""
+    kl_raise_factor: float = Field(default=2.0, gt=1)
+    """Where a monitor asks to raise the KL coefficient, it is multiplied by this, once a checkpoint."""
+    kl_raise_limit: float = Field(default=8.0, ge=1)
+    """It is raised to at most so many times its start."""
+    gamma: float = Field(default=1.0, gt=0, le=1)
+    """Discount of later rewards, a token."""
+    lam: float = Field(default=0.95, ge=0, le=1)
+    """GAE: 1 trusts the returns, 0 the critic alone."""
+    epsilon_low: float = Field(default=0.2, gt=0, le=1)
+    """Probability ratios below 1 less this give no gradient that lowers them further."""
+    epsilon_high: float = Field(default=0.2, gt=0)
+    """Probability ratios above 1 plus this give no gradient that raises them further."""
+    value_clip: float = Field(default=0.2, gt=0)
+    """Values that moved further than this since the draw give no gradient that moves them on."""
+    value_learning_rate: float = Field(default=1e-2, gt=0)
+    """Step size of the critic."""
+    rounds: int = Field(default=6, ge=1)
+    """How many rounds of sampling and steps, unless a monitor stops the run."""
+    num_generations: int = Field(default=2, ge=1)
+    """Completions a prompt and round."""
+    num_iterations: int = Field(default=2, ge=1)
+    """Passes over a round's completions."""
+    per_device_train_batch_size: int = Field(default=16, ge=1)
+    """Completions a step."""
+    max_completion_length: int = Field(default=48, ge=1)
+    """Tokens of a sampled completion."""
+    aggregation: str = "uwo"
+    """How the ensemble's members become the reward."""
+    is_guarded: bool = True
+    """Whether monitors may stop the run. Off only to show what happens without them."""
+
+
 def check_constraints(constraints: Sequence[ConstraintSettings], rules: Sequence[dict[str, Any]]) -> None:
     """Raise ValueError for two constraints on one thing, or rules without a constraint on them and the other way."""
     names = [one.on for one in constraints]

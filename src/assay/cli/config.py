@@ -15,6 +15,7 @@ from assay.alignment import (
     RolloutSettings,
     SftSettings,
 )
+from assay.alignment.settings import PpoSettings
 from assay.feedback import Folds
 from assay.preferences import AGGREGATORS
 from assay.records.errors import ConfigError
@@ -63,6 +64,8 @@ class AlignmentConfig(Value):
     """Push the policy against the learnt reward, guarded."""
     grpo: GrpoSettings | None = None
     """Push the policy against the learnt reward by policy gradients, guarded."""
+    ppo: PpoSettings | None = None
+    """Push the policy against the learnt reward with a critic, guarded."""
     best_of_n_sft: BestOfNSftSettings | None = None
     """Fine-tune on the learnt reward's pick of n completions, guarded."""
     gkd: GkdSettings | None = None

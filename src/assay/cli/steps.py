@@ -47,6 +47,7 @@ METHODS = {
     "dpo": "DPO on people's preferences.",
     "online-dpo": "Push the policy against the learnt reward, guarded.",
     "grpo": "Push the policy against the learnt reward by policy gradients (GRPO, RLOO, REINFORCE++), guarded.",
+    "ppo": "Push the policy against the learnt reward with a critic (PPO), guarded.",
     "best-of-n-sft": "Fine-tune on the learnt reward's pick of n completions, guarded.",
     "gkd": "Distil earlier policies into one, on its own samples, guarded.",
 }
@@ -141,6 +142,7 @@ def _tune(
         "dpo": ("dpo", tune.tune_dpo),
         "online_dpo": ("guarded", tune.tune_guarded),
         "grpo": ("grpo", tune.tune_grpo),
+        "ppo": ("ppo", tune.tune_ppo),
         "best_of_n_sft": ("best-of-n-sft", distil.tune_best_of_n_sft),
         "gkd": ("gkd", distil.tune_gkd),
     }[method]

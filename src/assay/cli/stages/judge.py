@@ -42,9 +42,9 @@ from assay.rewards import RewardEnsemble, RewardSettings, read_features
 from assay.storage import SplitName
 from assay.storage.firewall import Registration
 
-LOOPS = ("unguarded", "guarded", "grpo", "best-of-n-sft", "gkd", "dpo", "best-of-n")
+LOOPS = ("unguarded", "guarded", "grpo", "ppo", "best-of-n-sft", "gkd", "dpo", "best-of-n")
 """Stages whose paths are drawn."""
-CANDIDATES = ("gkd", "best-of-n-sft", "grpo", "guarded", "dpo", "sft")
+CANDIDATES = ("gkd", "best-of-n-sft", "ppo", "grpo", "guarded", "dpo", "sft")
 """Stages whose policy may be judged for release, the latest first."""
 
 

@@ -20,6 +20,7 @@ from assay.alignment import (
     run_online_dpo,
     run_sft,
 )
+from assay.alignment.ppo_run import run_ppo
 from assay.alignment.rollouts import CompletionSource
 from assay.cli.asking import ask_people
 from assay.cli.context import console, now
@@ -118,6 +119,21 @@ def tune_grpo(walk: Walk) -> Outcome:
         policy = run_grpo(
             walk.fresh_model(), settings, run_context(walk, "grpo", advance), watched, start=start_of(walk)
         )
+    return store_policy(walk, policy, how_it_ended(policy))
+
+
+def tune_ppo(walk: Walk) -> Outcome:
+    """Policy gradients with a critic against the conservative ensemble, with monitors that may end them."""
+    settings = walk.config.alignment.ppo
+    if settings is None:
+        return Outcome(skipped=("PPO: the recipe does not ask for it",), said="left out")
+    watched = watched_run(walk, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
+    completions = len(watched.prompts) * settings.num_generations
+    per_round = -(-completions // settings.per_device_train_batch_size) * settings.num_iterations
+    steps = per_round * settings.rounds
+    with walk.bar("PPO", min(steps, settings.max_steps or steps)) as advance:
+        context = run_context(walk, "ppo", advance)
+        policy = run_ppo(walk.fresh_model(), settings, context, watched, start=start_of(walk))
     return store_policy(walk, policy, how_it_ended(policy))
 
 
