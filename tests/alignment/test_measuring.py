@@ -9,8 +9,9 @@ from assay.alignment.scoring import ScoredSamples
 from assay.monitors import MonitorBank, default_monitors
 from assay.rewards.scores import RewardScores, by_parts
 
-NEEDS_MORE_THAN_A_RUN = {"component_dominance", "ceiling_saturation", "noisy_audit"}
-"""Monitors of composite and bounded rewards and of audits, which a run has where a recipe asks for them."""
+CONSTRAINED = {"multiplier_bound", "multiplier_swing"}
+NEEDS_MORE_THAN_A_RUN = {"component_dominance", "ceiling_saturation", "noisy_audit", *CONSTRAINED}
+"""Monitors of composite and bounded rewards, of audits and of constraints, which a plain run does not have."""
 PROMPTS = 8
 
 

@@ -1,6 +1,7 @@
 """Steps: the walk by single commands on one workspace, each printing what it made and what comes next."""
 
 import re
+import runpy
 
 import pytest
 import yaml
@@ -18,7 +19,16 @@ from assay.storage import Workspace
 TINY = {
     "max_prompts": 4,
     "online_dpo": {"rounds": 1, "max_completion_length": 4},
-    "grpo": {"rounds": 1, "num_generations": 2, "max_completion_length": 4},
+    "grpo": {
+        "rounds": 1,
+        "num_generations": 2,
+        "max_completion_length": 4,
+        "constraints": [{"on": "kl", "limit": 3.0}, {"on": "rules", "limit": 0.9, "direction": "at_least"}],
+        "rules": [{"rule": "ends_sentence"}],
+    },
+    "ppo": {"rounds": 1, "num_generations": 1, "num_iterations": 1, "max_completion_length": 4},
+    "best_of_n_sft": {"num_generations": 2, "max_completion_length": 4},
+    "gkd": {"teachers": ["guarded", "grpo"], "rounds": 1, "max_completion_length": 4},
 }
 
 
@@ -48,6 +58,9 @@ def stepped(tiny_model_dir, tmp_path_factory):
     said["dpo"] = done("align", "dpo", "-w", space, *(word for one in small for word in ("--set", one)))
     said["online-dpo"] = done("align", "online-dpo", "-w", space, "--config", config)
     said["grpo"] = done("align", "grpo", "-w", space, "--config", config)
+    said["ppo"] = done("align", "ppo", "-w", space, "--config", config)
+    said["best-of-n-sft"] = done("align", "best-of-n-sft", "-w", space, "--config", config)
+    said["gkd"] = done("align", "gkd", "-w", space, "--config", config)
     policy = made(said["online-dpo"])
     said["evaluate"] = done("evaluate", policy, "-w", space, "--set", "max_prompts=4", "--set", "max_tokens=4")
     workspace = Workspace(space)
@@ -70,6 +83,9 @@ def test_each_command_prints_the_id_of_what_it_made_and_the_next_command(stepped
     assert made(said["dpo"]) == policies["dpo"].id
     assert made(said["online-dpo"]) == policies["guarded"].id
     assert made(said["grpo"]) == policies["grpo"].id
+    assert made(said["ppo"]) == policies["ppo"].id
+    assert made(said["best-of-n-sft"]) == policies["best-of-n-sft"].id
+    assert made(said["gkd"]) == policies["gkd"].id
     assert made(said["evaluate"]) == workspace.records.latest(Evidence).id
     assert all(f"-w {workspace.directory}" in text or "--workspace" in text for text in said.values())
     assert all("next: assay " in text for text in said.values())
@@ -83,6 +99,8 @@ def test_each_method_starts_from_the_latest_one_before(stepped):
     assert policies["guarded"].ref_policy == policies["grpo"].ref_policy == policies["dpo"].id
     assert policies["dpo"].settings["demonstrations_share"] == 0.2
     assert policies["guarded"].settings["rounds"] == 1
+    assert policies["best-of-n-sft"].ref_policy == policies["gkd"].ref_policy == policies["dpo"].id
+    assert all(policies[name].id in policies["gkd"].settings["teachers"] for name in ("guarded", "grpo"))
 
 
 def test_the_evidence_is_on_the_policy_that_was_named(stepped):
@@ -99,7 +117,8 @@ def test_the_evidence_is_on_the_policy_that_was_named(stepped):
 def test_what_each_stage_took_is_recorded(stepped):
     workspace, _ = stepped
     stages = [record.stage for record in workspace.records.all(StageRecord, subject="steps")]
-    assert stages[:6] == ["rewards", "sft", "dpo", "guarded", "grpo", "evaluation"]
+    assert stages[5:8] == ["ppo", "best-of-n-sft", "gkd"]
+    assert stages[:5] == ["rewards", "sft", "dpo", "guarded", "grpo"]
 
 
 def test_the_rewards_are_listed_with_their_quality(stepped):
@@ -113,7 +132,7 @@ def test_a_workspace_says_what_it_holds(stepped):
     workspace, _ = stepped
     said = done("init", "--show", "-w", workspace.directory)
     assert re.search(r"judgement\W+160", said)
-    assert re.search(r"policy\W+5", said)
+    assert re.search(r"policy\W+8", said)
 
 
 def test_a_workspace_is_made_once_and_of_one_model(stepped):
@@ -126,6 +145,22 @@ def test_a_workspace_is_made_once_and_of_one_model(stepped):
 def test_a_policy_without_weights_of_its_own_is_not_judged(stepped):
     workspace, said = stepped
     assert "got reference" in refused("evaluate", made(said["init"]), "-w", workspace.directory)
+
+
+def test_a_constraint_on_rules_is_measured_and_its_rules_count_as_training(stepped):
+    workspace, _ = stepped
+    policy = next(one for one in workspace.records.all(PolicyVersion) if one.name == "grpo")
+    seen = policy.checkpoints[-1].observation.values
+    assert 0 <= seen["constraints/rules/value"] <= 1
+    assert seen["constraints/rules/violation"] == pytest.approx(0.9 - seen["constraints/rules/value"])
+    assert [signal.name for signal in policy.training_signals][-1] == "constraint-rules"
+    assert "multiplier_bound" in policy.monitors
+
+
+def test_a_teacher_needs_weights_of_its_own(stepped):
+    workspace, _ = stepped
+    said = refused("align", "gkd", "-w", workspace.directory, "--set", "gkd.teachers=[reference]")
+    assert "a teacher with weights of its own; got reference" in said
 
 
 def test_what_is_missing_is_named_with_the_command_that_makes_it(tmp_path):
@@ -211,3 +246,55 @@ def test_a_rollout_server_without_its_key_or_away_is_told_in_a_sentence(stepped,
     assert refused(*command).startswith("expected the server's key in ROLLOUT_KEY; got nothing; export ROLLOUT_KEY")
     monkeypatch.setenv("ROLLOUT_KEY", "secret")
     assert "an answer from http://127.0.0.1:9/v1; got none" in refused(*command)
+
+
+def test_a_configuration_of_trl_is_run_and_what_it_does_not_say_is_told(stepped, tmp_path):
+    workspace, _ = stepped
+    kto = tmp_path / "kto.yaml"
+    given = {"max_steps": 1, "per_device_train_batch_size": 4, "desirable_weight": 2.0, "bf16": True, "seed": 9}
+    kto.write_text(yaml.safe_dump({**given, "learning_rate": "1e-4", "dataset_name": "d"}))
+    # Keys of a recipe overrule the file; a policy of its own name would stand in the way of the other tests.
+    command = ["align", "dpo", "-w", workspace.directory, "--from-trl", kto, "--trl-trainer", "kto"]
+    said = done(*command, "--set", "dpo.max_completion_length=2", "--set", "dpo.beta=0.3", "--set", "max_prompts=2")
+    policy = workspace.records.get(PolicyVersion, made(said))
+    assert (policy.steps_run, policy.settings["loss_type"], policy.settings["desirable_weight"]) == (1, "kto", 2.0)
+    assert (policy.settings["beta"], policy.settings["learning_rate"]) == (0.3, 1e-4)
+    assert policy.settings["per_device_train_batch_size"] == 2
+    assert "no effect on what is learnt: bf16" in said
+    assert "the workspace has its own: dataset_name" in said
+    assert "otherwise than TRL: use_peft" in said
+    kto.write_text(yaml.safe_dump({**given, "sync_ref_model": True, "adam_beta1": 0.8}))
+    faults = refused(*command)
+    assert "sync_ref_model" in faults
+    assert "adam_beta1" in faults
+    assert "assay align dpo" in refused("align", "sft", *command[2:])
+
+
+@pytest.mark.parametrize("peer", ["trl", "verl", "openrlhf"])
+def test_a_run_is_written_for_another_trainer_with_the_policy_that_it_begins_from(stepped, tmp_path, peer):
+    workspace, _ = stepped
+    out = tmp_path / "run"
+    command = ["align", "export", "grpo", "--to", peer, "-w", workspace.directory, "--out", out]
+    said = done(*command, "--set", "max_prompts=4")
+    assert "otherwise than here: monitors" in said
+    assert (out / "launch.sh").exists()
+    assert (out / "model" / "model.safetensors").exists()
+    if peer == "trl":
+        config = yaml.safe_load((out / "config.yaml").read_text())
+        assert config["model_name_or_path"] == "model"
+        assert len((out / "data" / "train.jsonl").read_text().splitlines()) == 4
+        reward = runpy.run_path(str(out / "assay_reward.py"))["reward"]
+        prompt, answer = [{"role": "user", "content": "Sky?"}], [{"role": "assistant", "content": "Blue."}]
+        assert len(reward(prompts=[prompt], completions=[answer])) == 1
+    assert "one that is there" in refused(*command)
+    assert "a reward with the aggregation mean" in refused(
+        *command[:-1], tmp_path / "b", "--set", "grpo.aggregation=mean"
+    )
+
+
+def test_a_run_from_the_base_model_names_it(stepped, tmp_path, tiny_model_dir):
+    workspace, _ = stepped
+    done("align", "export", "sft", "--to", "openrlhf", "-w", workspace.directory, "--out", tmp_path / "run")
+    assert str(tiny_model_dir) in (tmp_path / "run" / "launch.sh").read_text()
+    assert not (tmp_path / "run" / "model").exists()
+    assert len((tmp_path / "run" / "train.jsonl").read_text().splitlines()) > 10

@@ -49,6 +49,12 @@ STEADY = {
     "components/right_sd": 0.5,
     "components/format": 0.6,
     "components/format_sd": 0.5,
+    "constraints/cost/value": 0.3,
+    "constraints/cost/multiplier": 0.7,
+    "constraints/cost/violation": 0.0,
+    "constraints/cost/dual_gap": 0.0,
+    "constraints/cost/oscillation": 0.5,
+    "constraints/cost/at_bound": 0.0,
     "audit/wins": 14.0,
     "audit/losses": 10.0,
 }

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from assay.alignment.constraints import Constraint, Gains, Multiplier
 from assay.records.observation import Observation
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -33,6 +34,9 @@ HEALTHY = {
     "format": lambda progress: 0.5 + 0.2 * progress,
     "ceiling": lambda progress: 0.2 + 0.4 * progress,
     "win": lambda progress: 0.5 + 0.15 * progress,
+    "cost": lambda progress: 0.6,
+    "obedience": lambda progress: 0.3,
+    "gain": lambda progress: 0.5,
 }
 """Parameters of a healthy run as functions of its progress in [0, 1]."""
 
@@ -47,14 +51,28 @@ def clean_run(seed: int, *, checkpoints: int = CHECKPOINTS, **changes) -> list[O
     world = HEALTHY | changes
     start = None
     run = []
+    multiplier = Multiplier(Constraint("cost", 0.5), Gains(k_p=world["gain"](0.0), k_i=0.4), start=0.3, bound=2.0)
     for step in range(checkpoints):
         now = {name: value(step / (checkpoints - 1)) for name, value in world.items()}
-        values = {**_rewards(now, rng), **_texts(now, rng), **_components(now, rng)}
+        values = {
+            **_rewards(now, rng),
+            **_texts(now, rng),
+            **_components(now, rng),
+            **_constraint(now, multiplier, rng),
+        }
         start = values if start is None else start
         gain = values["alignment/proxy_reward"] - start["alignment/proxy_reward"]
         values["rewards/length_adjusted_gain"] = (1 - now["length_share"]) * gain + 0.05 * rng.normal()
         run.append(Observation(step=step, values={name: float(value) for name, value in values.items()}))
     return run
+
+
+def _constraint(world, multiplier, rng):
+    """A share of completions that costs, which the multiplier of the last checkpoint holds down in proportion."""
+    share = np.clip(world["cost"] - world["obedience"] * multiplier.value, 0, 1)
+    drawn = (rng.random(COMPLETIONS) < share).mean()
+    multiplier.update(float(drawn))
+    return {"constraints/cost/value": drawn, **multiplier.observed()}
 
 
 def _rewards(world, rng):

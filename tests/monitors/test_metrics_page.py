@@ -15,6 +15,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
 COMPONENT = re.compile(r"^components/[a-z]+(_sd)?$")
+CONSTRAINT = re.compile(r"^constraints/[a-z]+/")
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +25,16 @@ def defined():
 
 def is_defined(name, defined):
     """A name, the spread of one, or one of a family that the page defines as a whole."""
-    return name.removesuffix("_sd") in defined or name in defined or COMPONENT.match(name) is not None
+    family = CONSTRAINT.sub("constraints/<name>/", name)
+    return name.removesuffix("_sd") in defined or family in defined or COMPONENT.match(name) is not None
 
 
 def test_every_metric_that_a_monitor_reads_is_defined(defined):
     bank = MonitorBank(build_monitors({name: {} for name in MONITORS}))
     read = bank.reads.union(*bank.silent(Observation(step=0, values={})).values())
     assert [name for name in sorted(read) if not name.endswith("*") and not is_defined(name, defined)] == []
-    assert {name for name in read if name.endswith("*")} == {"components/*", "style/*"}
+    assert {name for name in read if name.endswith("*")} == {"components/*", "constraints/*", "style/*"}
+    assert "constraints/<name>/multiplier" in defined
     assert "components/<name>" in defined
 
 

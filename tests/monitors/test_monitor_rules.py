@@ -269,3 +269,40 @@ def test_a_component_that_is_paid_for_by_the_others_rings():
 def test_a_single_component_dominates_nothing():
     lonely = [{"components/right": value, "completions/count": 64.0} for value in (0.2, 0.9)]
     assert rings("component_dominance", *lonely) == [False, False]
+
+
+def constrained(name="cost", **values):
+    return {f"constraints/{name}/{key}": value for key, value in values.items()}
+
+
+def test_a_multiplier_rings_after_three_updates_at_its_bound_with_the_limit_broken():
+    held = [constrained(at_bound=float(count), violation=0.2) for count in (0, 2, 3)]
+    alarms = run("multiplier_bound", *held, updates=3)
+    assert [alarm is not None for alarm in alarms] == [False, False, True]
+    assert alarms[2].evidence == {"constraints/cost/at_bound": 3.0, "constraints/cost/violation": 0.2}
+    assert "the multiplier of cost lies at its bound for 3 updates" in alarms[2].message
+
+
+def test_of_several_constraints_the_worst_rings():
+    both = constrained("kl", at_bound=5.0) | constrained("cost", at_bound=4.0)
+    assert "multiplier of kl" in run("multiplier_bound", both)[0].message
+
+
+def swung(*multipliers, turns=1.0):
+    return [constrained(multiplier=value, oscillation=turns) for value in multipliers]
+
+
+def test_a_swing_must_be_large_against_the_mean_and_turn_round():
+    # Over 4 checkpoints: range 0.8, mean 0.5, so a swing of 1.6.
+    wide = swung(0.1, 0.9, 0.1, 0.9)
+    assert rings("multiplier_swing", *wide, window=4, least_swing=1.5) == [False, False, False, True]
+    assert rings("multiplier_swing", *wide, window=4, least_swing=1.7) == [False] * 4
+    assert rings("multiplier_swing", *swung(0.1, 0.9, 0.1, 0.9, turns=0.5), window=4) == [False] * 4
+    alarm = run("multiplier_swing", *wide, window=4)[-1]
+    assert alarm.value == pytest.approx(1.6)
+    assert alarm.evidence["mean"] == pytest.approx(0.5)
+
+
+def test_a_multiplier_near_nought_may_flicker():
+    # Range 0.1 over the floor of 0.2 is 0.5, where over its own mean of 0.05 it would be 2.
+    assert rings("multiplier_swing", *swung(0.0, 0.1, 0.0, 0.1), window=4) == [False] * 4

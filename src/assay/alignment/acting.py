@@ -11,7 +11,7 @@ Alarms change when a run ends, which checkpoint is kept, and how strongly the re
 reward. The log and all that is decided here are part of the state from which an interrupted run goes on exactly.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
@@ -46,6 +46,15 @@ class HasKlCoef(Protocol):
     kl_coef: KlCoef
 
 
+@runtime_checkable
+class MeasuresItself(Protocol):
+    """A task with numbers of its own for the monitors, such as those of its constraints."""
+
+    def observed(self, step: int) -> Mapping[str, float]:
+        """The numbers at a step, by the metrics' names."""
+        ...
+
+
 class ActingObserver:
     """Measures through `measuring`, then acts on `task` and writes into `log`."""
 
@@ -78,7 +87,8 @@ class ActingObserver:
     def look(self, step: int, *, is_last: bool = False) -> bool:
         """Measure when due, and act on the alarms; True when one of them ends the run."""
         measured, rung = len(self.checkpoints), len(self.alarms)
-        is_over = self._measuring.look(step, is_last=is_last)
+        own = self._task.observed if isinstance(self._task, MeasuresItself) else None
+        is_over = self._measuring.look(step, is_last=is_last, own=own)
         for checkpoint in self.checkpoints[measured:]:
             seen = Seen(at=self._now(), observation=checkpoint.observation, completions=tuple(self._shown()))
             self._log.append(seen)

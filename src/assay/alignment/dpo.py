@@ -73,9 +73,8 @@ class DpoTask:
         self._chosen = [encode_pair(lm, p.prompt, p.chosen) for p in preferences]
         self._rejected = [encode_pair(lm, p.prompt, p.rejected) for p in preferences]
         self._labels = _labels(preferences, settings)
-        self._batches = epoch_batches(
-            len(preferences), settings.per_device_train_batch_size, epochs=settings.num_train_epochs, seed=seed
-        )[: settings.max_steps]
+        size, epochs = settings.per_device_train_batch_size, settings.num_train_epochs
+        self._batches = epoch_batches(len(preferences), size, epochs=epochs, seed=seed, at_most=settings.max_steps)
         self.steps = len(self._batches)
         self._demonstrations = _demonstration_batches(lm, demonstrations, settings, steps=self.steps, seed=seed)
         self._strangers = _strangers(self._chosen, self._rejected, lm) if settings.loss_type == "kto" else []

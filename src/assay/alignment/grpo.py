@@ -5,7 +5,6 @@ others of its group, `reinforce` with the whole batch, and both take KL in the r
 all of them find: run them with monitors.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +18,9 @@ from assay.alignment.estimators import (
     token_weights,
 )
 from assay.alignment.kl_coef import KlCoef
+from assay.alignment.lagrangian import Lagrangian
 from assay.alignment.losses import PolicyTerms, TokenBatch, grpo_loss, reinforce_loss, rloo_loss
+from assay.alignment.rounds import CostsAt, RewardsAt, checked_rewards, no_costs
 from assay.alignment.sampling import PolicySampler, Samples, samples_from_json, samples_to_json
 from assay.alignment.settings import GrpoSettings
 from assay.alignment.sft import epoch_batches
@@ -28,10 +29,6 @@ from assay.lm import LanguageModel, completion_logprobs, encode_prompt, using_ad
 from assay.lm.chat import EncodedPair
 from assay.lm.logprobs import token_logprobs
 from assay.lm.packing import completion_rows
-from assay.records.errors import TrainingError, explain
-
-RewardsAt = Callable[[int], np.ndarray]
-"""Proxy rewards [m] of the sampler's completions at a step."""
 
 
 class _Round(NamedTuple):
@@ -60,15 +57,18 @@ class GrpoTask:
         *,
         seed: int,
         ref_adapter: str | None,
+        costs_at: CostsAt = no_costs,
     ) -> None:
         self._lm, self._sampler, self._rewards_at, self._settings = lm, sampler, rewards_at, settings
-        self._seed, self._ref_adapter = seed, ref_adapter
+        self._seed, self._ref_adapter, self._costs_at = seed, ref_adapter, costs_at
+        self._lagrangian = Lagrangian(settings.constraints)
         self.kl_coef = KlCoef(settings.kl_coef, factor=settings.kl_raise_factor, limit=settings.kl_raise_limit)
         self._factor = 1.0
         completions = len(sampler.prompts) * settings.num_generations
         per_pass = -(-completions // settings.per_device_train_batch_size)
         self.steps_per_round = per_pass * settings.num_iterations
-        self.steps = self.steps_per_round * settings.rounds
+        steps = self.steps_per_round * settings.rounds
+        self.steps = min(steps, settings.max_steps or steps)
         self._prompt_ids = [encode_prompt(lm, prompt) for prompt in sampler.prompts]
         self._round: _Round | None = None
 
@@ -95,16 +95,24 @@ class GrpoTask:
         }
         return StepLoss(terms.loss, metrics)
 
+    def observed(self, step: int) -> dict[str, float]:
+        """The constraints' numbers at a step; at the first of a round after its draw has moved them."""
+        if step % self.steps_per_round == 0 and self._settings.constraints:
+            self._constrained(step)
+        return self._lagrangian.observed()
+
     def state(self) -> dict[str, Any]:
-        """The round's draw and what was computed of it, and the KL coefficient with its factor."""
+        """The round's draw and what was computed of it, the KL coefficient with its factor, and the multipliers."""
         drawn = None
         if self._round is not None:
             drawn = self._round._asdict() | {"samples": samples_to_json(self._round.samples)}
-        return {"round": drawn, "kl_coef": self.kl_coef.value, "factor": self._factor}
+        own = {"round": drawn, "kl_coef": self.kl_coef.value, "factor": self._factor}
+        return {**own, "lagrangian": self._lagrangian.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a round in the middle."""
         self.kl_coef.value, self._factor = state["kl_coef"], state["factor"]
+        self._lagrangian.restore(state["lagrangian"])
         if state["round"] is None:
             return
         samples = samples_from_json(state["round"]["samples"])
@@ -114,7 +122,7 @@ class GrpoTask:
 
     @property
     def _coefficient(self) -> float:
-        return self.kl_coef.value * self._factor
+        return self.kl_coef.value * self._factor + self._lagrangian.kl_coef
 
     def _terms(self, batch: TokenBatch) -> PolicyTerms:
         settings = self._settings
@@ -135,7 +143,7 @@ class GrpoTask:
 
     def _draw(self, step: int) -> _Round:
         samples = self._sampler.at(step)
-        rewards = _checked(self._rewards_at(step), len(samples.texts))
+        rewards = self._constrained(step)
         pairs = [self._pair(samples, i) for i in range(len(samples.texts))]
         old = completion_logprobs(self._lm, pairs)
         with using_adapter(self._lm, self._ref_adapter):
@@ -145,7 +153,8 @@ class GrpoTask:
         advantages = self._advantages(rewards, old, ref)
         grouped = rewards.reshape(-1, self._settings.num_generations)
         measured = {
-            "reward": float(rewards.mean()),
+            **self._lagrangian.observed(),
+            "reward": float(self._rewards_at(step).mean()),
             "reward_std": float(grouped.std(1, ddof=1).mean()),
             "frac_reward_zero_std": float((grouped.std(1) == 0).mean()),
             "kl": samples.kl,
@@ -153,6 +162,14 @@ class GrpoTask:
         }
         plain_old, plain_ref = ([each.tolist() for each in part] for part in (old, ref))
         return _Round(samples, plain_old, plain_ref, advantages, measured)
+
+    def _constrained(self, step: int) -> np.ndarray:
+        """What the policy learns from at a step: the rewards less what the multipliers charge for costs."""
+        samples = self._sampler.at(step)
+        rewards = checked_rewards(self._rewards_at(step), len(samples.texts))
+        costs = {name: checked_rewards(self._costs_at(name, step), len(rewards)) for name in self._lagrangian.costs}
+        self._lagrangian.update(step, samples.kl, rewards, costs)
+        return self._lagrangian.reward(rewards, costs)
 
     def _adapt(self, samples: Samples) -> None:
         """Move the factor by the KL of the draw, within the limit either way."""
@@ -192,17 +209,6 @@ class GrpoTask:
         count = len(self._sampler.prompts) * self._settings.num_generations
         size, passes = self._settings.per_device_train_batch_size, self._settings.num_iterations
         return epoch_batches(count, size, epochs=passes, seed=seed)[within]
-
-
-def _checked(rewards: np.ndarray, count: int) -> np.ndarray:
-    """Rewards [count] as float64. Raises TrainingError where they are not that many or not all finite."""
-    found = np.asarray(rewards, dtype=np.float64)
-    if found.shape != (count,) or not np.isfinite(found).all():
-        bad = f"{int((~np.isfinite(found)).sum())} that are not finite"
-        got = bad if found.shape == (count,) else f"an array of shape {found.shape}"
-        do = "mend the reward; the last checkpoint is whole"
-        raise TrainingError(explain(expected=f"{count} finite rewards", got=got, do=do))
-    return found
 
 
 def _flat(values: list[list[float]], rows: list[int]) -> torch.Tensor:

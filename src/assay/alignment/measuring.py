@@ -3,7 +3,7 @@
 The monitors' word can end the run; it never enters a reward. The kept policy is the last checkpoint before the alarm.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -25,6 +25,9 @@ from assay.records.observation import Alarm, Observation
 from assay.records.policy import CheckpointRecord
 from assay.rewards.scores import RewardScores
 from assay.storage import ArtifactStore
+
+OwnNumbers = Callable[[int], Mapping[str, float]]
+"""A method's own numbers at a step, by the metrics' names."""
 
 
 class Baseline(NamedTuple):
@@ -62,14 +65,19 @@ class MeasuringObserver:
         self.alarms: list[Alarm] = []
         self.stopped_by: Alarm | None = None
 
-    def look(self, step: int, *, is_last: bool = False) -> bool:
-        """Measure when due, and in any case at the end; True when a monitor says to end the run."""
+    def look(self, step: int, *, is_last: bool = False, own: OwnNumbers | None = None) -> bool:
+        """Measure when due, and in any case at the end; True when a monitor says to end the run.
+
+        `own` tells what the method itself measures at a step, by the metrics' names.
+        """
         if step % self._every and not is_last:
             return False
         if self.checkpoints and self.checkpoints[-1].step == step:  # measured before an interruption
             return self.stopped_by is not None
         samples = self._sampler.at(step)
         observation = self._observe(samples)
+        if own is not None:
+            observation = observation.model_copy(update={"values": {**observation.values, **own(step)}})
         observation, audit = self._audited(observation, samples)
         adapter = self._artifacts.add(lambda directory: save_adapter(self._lm, directory))
         prompts = [[message.model_dump() for message in self._sampler.prompts[i]] for i in samples.prompt_index]

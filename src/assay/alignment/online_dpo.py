@@ -4,7 +4,6 @@ Guo et al. 2024 (arXiv 2402.04792) with a reward ensemble as the judge. It is wh
 learnt reward, and so where the reward gets hacked.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,15 +11,14 @@ import torch
 
 from assay.alignment.dpo import dpo_step
 from assay.alignment.kl_coef import KlCoef
+from assay.alignment.lagrangian import Lagrangian
+from assay.alignment.rounds import CostsAt, RewardsAt, checked_rewards, no_costs
 from assay.alignment.sampling import PolicySampler, Samples, samples_from_json, samples_to_json
 from assay.alignment.settings import OnlineDpoSettings
 from assay.alignment.sft import epoch_batches
 from assay.alignment.trainer import StepLoss
 from assay.lm import LanguageModel, encode_prompt
 from assay.lm.chat import EncodedPair
-
-RewardsAt = Callable[[int], np.ndarray]
-"""Proxy rewards [m] of the sampler's completions at a step."""
 
 
 class OnlineDpoTask:
@@ -34,13 +32,16 @@ class OnlineDpoTask:
         settings: OnlineDpoSettings,
         *,
         seed: int,
+        costs_at: CostsAt = no_costs,
     ) -> None:
+        self._costs_at, self._lagrangian = costs_at, Lagrangian(settings.constraints)
         self._lm, self._sampler, self._rewards_at, self._settings, self._seed = lm, sampler, rewards_at, settings, seed
         self.kl_coef = KlCoef(settings.beta, factor=settings.kl_raise_factor, limit=settings.kl_raise_limit)
         size = settings.per_device_train_batch_size
         per_epoch = -(-len(sampler.prompts) // size)
         self.steps_per_round = per_epoch * settings.epochs_per_round
-        self.steps = self.steps_per_round * settings.rounds
+        steps = self.steps_per_round * settings.rounds
+        self.steps = min(steps, settings.max_steps or steps)
         self._prompt_ids = [encode_prompt(lm, prompt) for prompt in sampler.prompts]
         self._round: Samples | None = None
         self._best: list[int] = []
@@ -57,26 +58,42 @@ class OnlineDpoTask:
         picked = [self._best[i] for i in rows] + [self._worst[i] for i in rows]
         pairs = [EncodedPair(self._prompt_ids[samples.prompt_index[i]], samples.token_ids[i]) for i in picked]
         ref = torch.tensor([samples.ref_logprobs[i] for i in picked]).reshape(2, -1)
-        return dpo_step(self._lm, pairs, ref, beta=self.kl_coef.value)
+        found = dpo_step(self._lm, pairs, ref, beta=self.kl_coef.value)
+        return found._replace(metrics={**found.metrics, **self._lagrangian.observed()})
+
+    def observed(self, step: int) -> dict[str, float]:
+        """The constraints' numbers at a step; at the first of a round after its draw has moved them."""
+        if step % self.steps_per_round == 0 and self._settings.constraints:
+            self._constrained(step)
+        return self._lagrangian.observed()
 
     def state(self) -> dict[str, Any]:
-        """The round's draw, which of it are best and worst, and the beta that monitors may have raised."""
+        """The round's draw, which of it are best and worst, the beta that monitors may have raised, the multipliers."""
         drawn = samples_to_json(self._round)
-        return {"samples": drawn, "best": self._best, "worst": self._worst, "beta": self.kl_coef.value}
+        own = {"samples": drawn, "best": self._best, "worst": self._worst, "beta": self.kl_coef.value}
+        return {**own, "lagrangian": self._lagrangian.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a round in the middle."""
         self._round = samples_from_json(state["samples"])
         self._best, self._worst, self.kl_coef.value = state["best"], state["worst"], state["beta"]
+        self._lagrangian.restore(state["lagrangian"])
         self._sampler.restore(self._round)
 
     def _begin(self, step: int) -> None:
         samples = self._sampler.at(step)
-        rewards = self._rewards_at(step).reshape(len(self._sampler.prompts), -1)
+        rewards = self._constrained(step).reshape(len(self._sampler.prompts), -1)
         first = np.arange(len(rewards)) * rewards.shape[1]
         self._best = (first + rewards.argmax(1)).tolist()
         self._worst = (first + rewards.argmin(1)).tolist()
         self._round = samples
+
+    def _constrained(self, step: int) -> np.ndarray:
+        """What orders the samples of a step: the rewards less what the multipliers charge for costs."""
+        samples, rewards = self._sampler.at(step), self._rewards_at(step)
+        costs = {name: checked_rewards(self._costs_at(name, step), len(rewards)) for name in self._lagrangian.costs}
+        self._lagrangian.update(step, samples.kl, rewards, costs)
+        return self._lagrangian.reward(rewards, costs)
 
     def _batch(self, step: int) -> list[int]:
         round_number, within = divmod(step, self.steps_per_round)

@@ -5,9 +5,9 @@ the observer's eyes, and keeps the checkpoint that the monitors allow.
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from assay.alignment.measuring import MeasuringObserver
 from assay.alignment.online_dpo import OnlineDpoTask
 from assay.alignment.rollouts import CompletionSource
 from assay.alignment.sampling import PolicySampler
-from assay.alignment.scoring import StepScorer, TrainingRewards
+from assay.alignment.scoring import StepCosts, StepScorer, TrainingRewards
 from assay.alignment.settings import DpoSettings, GrpoSettings, OnlineDpoSettings, SftSettings, TrainerSettings
 from assay.alignment.sft import SftTask
 from assay.alignment.trainer import Shareable, Task, train
@@ -38,6 +38,7 @@ from assay.records.policy import Method, PolicyVersion
 from assay.records.preference import Preference
 from assay.records.provenance import Provenance, code_version
 from assay.records.record import digest
+from assay.rewards.protocol import Score
 from assay.storage import ArtifactStore
 
 REFERENCE = "ref"
@@ -70,7 +71,8 @@ class RunContext:
 class Watched:
     """How a run is watched: prompts to sample on, the rewards, the identities behind them, the monitors.
 
-    `audit` has a panel look at each checkpoint too; its identity counts among the training signals.
+    `audit` has a panel look at each checkpoint too; its identity counts among the training signals. `costs` are what
+    constraints may name beside words, KL and reward; their identities belong into `signals`.
     """
 
     prompts: Sequence[Prompt]
@@ -78,6 +80,7 @@ class Watched:
     signals: tuple[ScorerIdentity, ...]
     bank: MonitorBank | None
     audit: Audit | None = None
+    costs: Mapping[str, Score] = field(default_factory=dict)
 
     @property
     def training_signals(self) -> tuple[ScorerIdentity, ...]:
@@ -93,10 +96,10 @@ def run_sft(
     context.group.shard(lm)
     task = SftTask(lm, demonstrations, settings, seed=context.seed, group=context.group)
     data_hash = digest(sorted(d.id for d in demonstrations))
-    steps = _train(lm, task, settings, context, data_hash, None)
+    steps = take_steps(lm, task, settings, context, data_hash, None)
     adapter = context.artifacts.add(lambda directory: save_adapter(lm, directory))
     outcome = {"base_model": lm.source, "adapter": adapter, "ref_policy": None, "step": steps, "steps_run": steps}
-    return _version("sft", settings, context, {**outcome, "stop_reason": ALL_STEPS, "data_hash": data_hash})
+    return version_of("sft", settings, context, {**outcome, "stop_reason": ALL_STEPS, "data_hash": data_hash})
 
 
 def run_dpo(
@@ -114,7 +117,7 @@ def run_dpo(
     `demonstrations` are mixed in where the settings declare a share of them, and not looked at otherwise.
     """
     demonstrations = demonstrations if settings.demonstrations_share else ()
-    ref = prepare_policy(lm, _adapter_path(context, start), settings, seed=context.seed)
+    ref = prepare_policy(lm, adapter_path(context, start), settings, seed=context.seed)
     context.group.shard(lm)
     lower = context.directory / "lower"
     task = DpoTask(
@@ -130,12 +133,12 @@ def run_dpo(
     sampling = Sampling(max_tokens=settings.max_completion_length, seed=context.seed)
     sampler = PolicySampler(lm, watched.prompts, sampling, n=1, ref_adapter=ref)
     scorer = StepScorer(lm, sampler, watched.rewards)
-    measuring = _measuring(lm, sampler, scorer, watched, context, every=settings.measure_steps)
-    observer = _observer(measuring, task, sampler, context, _begun("dpo", task, context, watched))
+    measuring = measuring_with(lm, sampler, scorer, watched, context, every=settings.measure_steps)
+    observer = observing(measuring, task, sampler, context, begun("dpo", task, context, watched))
     data_hash = digest(sorted(row.id for row in (*preferences, *demonstrations)))
-    steps = _train(lm, task, settings, context, data_hash, observer, *_begins_with(start, watched))
+    steps = take_steps(lm, task, settings, context, data_hash, observer, *begins_with(start, watched))
     shutil.rmtree(lower, ignore_errors=True)  # it holds the texts' states, and a run that has ended reads no more
-    return _version("dpo", settings, context, _watched_outcome(lm, observer, watched, start, steps, data_hash))
+    return version_of("dpo", settings, context, watched_outcome(lm, observer, watched, start, steps, data_hash))
 
 
 def run_online_dpo(
@@ -147,18 +150,21 @@ def run_online_dpo(
     start: PolicyVersion | None,
 ) -> PolicyVersion:
     """Push the policy against the proxy reward from `start`, in rounds, until the monitors end it or the rounds do."""
-    ref = prepare_policy(lm, _adapter_path(context, start), settings, seed=context.seed)
+    ref = prepare_policy(lm, adapter_path(context, start), settings, seed=context.seed)
     sampling = Sampling(max_tokens=settings.max_completion_length, temperature=settings.temperature, seed=context.seed)
     sampler = PolicySampler(
         lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref, source=context.completions
     )
     scorer = StepScorer(lm, sampler, watched.rewards)
-    task = OnlineDpoTask(lm, sampler, lambda step: scorer.at(step).proxy.reward, settings, seed=context.seed)
-    measuring = _measuring(lm, sampler, scorer, watched, context, every=task.steps_per_round)
-    observer = _observer(measuring, task, sampler, context, _begun("online_dpo", task, context, watched))
+    costs = StepCosts(sampler, watched.costs)
+    task = OnlineDpoTask(
+        lm, sampler, lambda step: scorer.at(step).proxy.reward, settings, seed=context.seed, costs_at=costs.at
+    )
+    measuring = measuring_with(lm, sampler, scorer, watched, context, every=task.steps_per_round)
+    observer = observing(measuring, task, sampler, context, begun("online_dpo", task, context, watched))
     data_hash = digest([[message.model_dump() for message in prompt] for prompt in watched.prompts])
-    steps = _train(lm, task, settings, context, data_hash, observer, *_begins_with(start, watched))
-    return _version("online_dpo", settings, context, _watched_outcome(lm, observer, watched, start, steps, data_hash))
+    steps = take_steps(lm, task, settings, context, data_hash, observer, *begins_with(start, watched))
+    return version_of("online_dpo", settings, context, watched_outcome(lm, observer, watched, start, steps, data_hash))
 
 
 def run_grpo(
@@ -170,20 +176,27 @@ def run_grpo(
     start: PolicyVersion | None,
 ) -> PolicyVersion:
     """Push the policy against the proxy reward by policy gradients, in rounds, until monitors end it or rounds do."""
-    ref = prepare_policy(lm, _adapter_path(context, start), settings, seed=context.seed)
+    ref = prepare_policy(lm, adapter_path(context, start), settings, seed=context.seed)
     sampling = Sampling(max_tokens=settings.max_completion_length, temperature=1.0, seed=context.seed)
     sampler = PolicySampler(
         lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref, source=context.completions
     )
     scorer = StepScorer(lm, sampler, watched.rewards)
+    costs = StepCosts(sampler, watched.costs)
     task = GrpoTask(
-        lm, sampler, lambda step: scorer.at(step).proxy.reward, settings, seed=context.seed, ref_adapter=ref
+        lm,
+        sampler,
+        lambda step: scorer.at(step).proxy.reward,
+        settings,
+        seed=context.seed,
+        ref_adapter=ref,
+        costs_at=costs.at,
     )
-    measuring = _measuring(lm, sampler, scorer, watched, context, every=task.steps_per_round)
-    observer = _observer(measuring, task, sampler, context, _begun("grpo", task, context, watched))
+    measuring = measuring_with(lm, sampler, scorer, watched, context, every=task.steps_per_round)
+    observer = observing(measuring, task, sampler, context, begun("grpo", task, context, watched))
     data_hash = digest([[message.model_dump() for message in prompt] for prompt in watched.prompts])
-    steps = _train(lm, task, settings, context, data_hash, observer, *_begins_with(start, watched))
-    return _version("grpo", settings, context, _watched_outcome(lm, observer, watched, start, steps, data_hash))
+    steps = take_steps(lm, task, settings, context, data_hash, observer, *begins_with(start, watched))
+    return version_of("grpo", settings, context, watched_outcome(lm, observer, watched, start, steps, data_hash))
 
 
 def prepare_policy(lm: LanguageModel, start: Path | None, settings: TrainerSettings, *, seed: int) -> str | None:
@@ -197,7 +210,7 @@ def prepare_policy(lm: LanguageModel, start: Path | None, settings: TrainerSetti
     return REFERENCE
 
 
-def _train(
+def take_steps(
     lm: LanguageModel,
     task: Task,
     settings: TrainerSettings,
@@ -234,23 +247,26 @@ def _require_shared(task: Task, group: Group) -> None:
         raise TrainingError(explain(expected="a method whose steps can be shared out", got=got, do=do))
 
 
-def _begins_with(start: PolicyVersion | None, watched: Watched) -> list[str]:
+def begins_with(start: PolicyVersion | None, watched: Watched) -> list[str]:
+    """What a resumed run must share beside settings and data: the start and the signals."""
     return ["base" if start is None else start.id, *(signal.content_hash for signal in watched.training_signals)]
 
 
-def _begun(method: Method, task: Task, context: RunContext, watched: Watched) -> Begun:
+def begun(method: Method, task: Task, context: RunContext, watched: Watched) -> Begun:
+    """The first line of a run's log."""
     monitors = () if watched.bank is None else watched.bank.names
     return Begun(at=context.now(), name=context.name, method=method, steps=task.steps, monitors=monitors)
 
 
-def _observer(
+def observing(
     measuring: MeasuringObserver, task: Task, sampler: PolicySampler, context: RunContext, begun: Begun
 ) -> ActingObserver:
+    """The observer that measures, acts on the task and writes the run's log."""
     log = RunLog(context.directory / RUN_LOG, begun)
     return ActingObserver(measuring, task, sampler, log, now=context.now)
 
 
-def _measuring(
+def measuring_with(
     lm: LanguageModel,
     sampler: PolicySampler,
     scorer: StepScorer,
@@ -259,6 +275,7 @@ def _measuring(
     *,
     every: int,
 ) -> MeasuringObserver:
+    """The observer's eyes: measures every `every` steps, under the run's monitors and its audit."""
     measuring = MeasuringObserver(
         lm,
         sampler,
@@ -273,11 +290,12 @@ def _measuring(
     return measuring
 
 
-def _adapter_path(context: RunContext, start: PolicyVersion | None) -> Path | None:
+def adapter_path(context: RunContext, start: PolicyVersion | None) -> Path | None:
+    """Where a policy's adapter lies; None for the base model."""
     return None if start is None or start.adapter is None else context.artifacts.path(start.adapter)
 
 
-def _watched_outcome(
+def watched_outcome(
     lm: LanguageModel,
     observer: ActingObserver,
     watched: Watched,
@@ -304,7 +322,10 @@ def _watched_outcome(
     }
 
 
-def _version(method: Method, settings: TrainerSettings, context: RunContext, outcome: dict[str, Any]) -> PolicyVersion:
+def version_of(
+    method: Method, settings: TrainerSettings, context: RunContext, outcome: dict[str, Any]
+) -> PolicyVersion:
+    """The policy version of a run's outcome, with its provenance."""
     plain = settings.model_dump(mode="json")
     provenance = Provenance(
         seed=context.seed,

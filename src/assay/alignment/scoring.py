@@ -4,13 +4,16 @@ Both are training-side signals: the watch panel never enters a loss, but it may 
 the firewall.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from assay.alignment.sampling import PolicySampler
 from assay.lm import LanguageModel
-from assay.rewards.protocol import RewardModel, Texts
+from assay.records.conversation import Prompt
+from assay.records.errors import ConfigError, explain
+from assay.rewards.protocol import RewardModel, Score, Texts
 from assay.rewards.scores import RewardScores
 
 
@@ -50,3 +53,30 @@ class StepScorer:
             )
             self._last = (step, scored)
         return self._last[1]
+
+
+class StepCosts:
+    """Scores the policy's samples of a step by named costs, each once a step. Higher costs more.
+
+    Raises ConfigError for a name that is not among them.
+    """
+
+    def __init__(self, sampler: PolicySampler, costs: Mapping[str, Score]) -> None:
+        self._sampler, self._costs = sampler, {"words": words, **costs}
+        self._last: dict[str, tuple[int, np.ndarray]] = {}
+
+    def at(self, name: str, step: int) -> np.ndarray:
+        """A cost [m] of the samples that the policy gives before step `step`, in their order."""
+        if name not in self._costs:
+            do = f"name one of {', '.join(sorted(self._costs))}, or kl or reward"
+            raise ConfigError(explain(expected="a constraint on something that is measured", got=repr(name), do=do))
+        if name not in self._last or self._last[name][0] != step:
+            samples = self._sampler.at(step)
+            prompts = [self._sampler.prompts[i] for i in samples.prompt_index]
+            self._last[name] = (step, self._costs[name](prompts, samples.texts))
+        return self._last[name][1]
+
+
+def words(prompts: Sequence[Prompt], completions: Sequence[str]) -> np.ndarray:
+    """Words of each completion, split at white space [n]."""
+    return np.array([len(text.split()) for text in completions], dtype=np.float64)

@@ -1,12 +1,15 @@
 """Settings: what a run of the trainer is told, with the names that users know from TRL."""
 
-from typing import Literal, Self
+from collections.abc import Sequence
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from assay.alignment.estimators import AdvantageScale, KlEstimator
 from assay.alignment.losses.preference import REFERENCE_FREE, WITHOUT_MARGIN, Knobs, LossType, sft_weight_of
+from assay.alignment.teachers import TeacherMean
 from assay.lm import LoraSettings
+from assay.lm.step_size import Schedule
 from assay.records.record import Value
 
 
@@ -17,8 +20,10 @@ class TrainerSettings(Value):
     """Peak step size of AdamW."""
     warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps over which the step size rises from zero."""
-    lr_scheduler_type: Literal["constant", "linear"] = "linear"
-    """After the warm-up: hold the step size, or let it fall to zero."""
+    lr_scheduler_type: Schedule = "linear"
+    """After the warm-up: `constant` holds the step size; `linear`, or `cosine` along half a cosine, ends at zero."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Stop after so many steps, whatever epochs or rounds say."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this norm."""
     weight_decay: float = Field(default=0.0, ge=0)
@@ -51,8 +56,6 @@ class DpoSettings(TrainerSettings):
     """It is raised to at most so many times the `beta` that the run began with."""
     num_train_epochs: int = Field(default=1, ge=1)
     """Passes over the preferences."""
-    max_steps: int | None = Field(default=None, ge=1)
-    """Stop after so many steps, whatever the epochs say."""
     per_device_train_batch_size: int = Field(default=8, ge=1)
     """Preferences a step."""
     measure_steps: int = Field(default=8, ge=1)
@@ -120,6 +123,39 @@ class DpoSettings(TrainerSettings):
         )
 
 
+class ConstraintSettings(Value):
+    """One limit that a run must keep, held by a multiplier that a controller moves once a draw."""
+
+    on: str = Field(min_length=1)
+    """What is limited: `kl`, `reward` (a proxy point), `words`, `rules`, or a cost that the caller names."""
+    limit: float
+    """The mean over a draw that must not be passed, in the value's own unit; nats a completion for `kl`."""
+    direction: Literal["at_most", "at_least"] = "at_most"
+    """Which side of the limit is allowed."""
+    k_p: float = Field(default=0.1, ge=0)
+    """How strongly the multiplier answers to the violation itself."""
+    k_i: float = Field(default=0.05, ge=0)
+    """How much of the violation is added up at each draw; alone it is plain dual ascent."""
+    k_d: float = Field(default=0.0, ge=0)
+    """How strongly it answers to a rise of the violation."""
+    smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the past in the violation that the first and the last see."""
+    start: float = Field(default=0.0, ge=0)
+    """The multiplier before the first draw."""
+    bound: float = Field(default=10.0, gt=0)
+    """The multiplier never rises above this."""
+
+    @model_validator(mode="after")
+    def _controls(self) -> Self:
+        if not self.k_p and not self.k_i:
+            raise ValueError("expected k_p or k_i above 0, or the multiplier never moves")
+        if self.start > self.bound:
+            raise ValueError(f"expected a start up to the bound of {self.bound:g}; got {self.start:g}")
+        if self.on == "kl" and self.direction == "at_least":
+            raise ValueError("expected at_most for kl: nothing is gained by leaving the reference")
+        return self
+
+
 class OnlineDpoSettings(TrainerSettings):
     """Online DPO: each round samples the policy, lets a reward order the samples, and takes DPO steps on the pairs."""
 
@@ -143,8 +179,19 @@ class OnlineDpoSettings(TrainerSettings):
     """Sampling temperature."""
     aggregation: str = "uwo"
     """How the ensemble's members become the reward that orders the samples."""
+    constraints: tuple[ConstraintSettings, ...] = ()
+    """Limits on costs that multipliers hold; none on `kl`, which the best-against-worst loss does not hold down."""
+    rules: tuple[dict[str, Any], ...] = ()
+    """Rules whose kept share a constraint on `rules` limits, each with its name as `rule` and its settings."""
     is_guarded: bool = True
     """Whether monitors may stop the run. Off only to show what happens without them."""
+
+    @model_validator(mode="after")
+    def _constraints_fit(self) -> Self:
+        check_constraints(self.constraints, self.rules)
+        if any(one.on == "kl" for one in self.constraints):
+            raise ValueError("constraints: online_dpo learns from hard labels, whose KL no beta holds; take grpo")
+        return self
 
 
 class GrpoSettings(TrainerSettings):
@@ -185,13 +232,129 @@ class GrpoSettings(TrainerSettings):
     """Tokens of a sampled completion."""
     aggregation: str = "uwo"
     """How the ensemble's members become the reward."""
+    constraints: tuple[ConstraintSettings, ...] = ()
+    """Limits on costs, on the reward or on the KL that multipliers hold."""
+    rules: tuple[dict[str, Any], ...] = ()
+    """Rules whose kept share a constraint on `rules` limits, each with its name as `rule` and its settings."""
     is_guarded: bool = True
     """Whether monitors may stop the run. Off only to show what happens without them."""
 
     @model_validator(mode="after")
     def _kl_acts(self) -> Self:
-        if self.kl_coef and self.kl_estimator == "k1" and self.loss_type in ("grpo", "dapo", "dr_grpo"):
+        check_constraints(self.constraints, self.rules)
+        is_held = any(one.on == "kl" for one in self.constraints)
+        if is_held and self.kl_target is not None:
+            raise ValueError("kl_target and a constraint on kl would both move the KL coefficient; take one of them")
+        if (self.kl_coef or is_held) and self.kl_estimator == "k1" and self.loss_type in ("grpo", "dapo", "dr_grpo"):
             raise ValueError("kl_estimator k1 has no gradient in the loss; take k2 or k3, or rloo or reinforce")
         if self.kl_target is not None and not self.kl_coef:
             raise ValueError("kl_target adapts kl_coef, which is 0; give it a start")
         return self
+
+
+class PpoSettings(TrainerSettings):
+    """PPO: policy gradients against a critic, a value head on the policy's own states, with KL in the reward.
+
+    Completions are drawn at temperature 1, for which alone the log-probabilities of the loss are those of the draw.
+    """
+
+    kl_coef: float = Field(default=0.05, ge=0)
+    """Price of a nat of KL towards the reference, in the reward of each token."""
+    kl_raise_factor: float = Field(default=2.0, gt=1)
+    """Where a monitor asks to raise the KL coefficient, it is multiplied by this, once a checkpoint."""
+    kl_raise_limit: float = Field(default=8.0, ge=1)
+    """It is raised to at most so many times its start."""
+    gamma: float = Field(default=1.0, gt=0, le=1)
+    """Discount of later rewards, a token."""
+    lam: float = Field(default=0.95, ge=0, le=1)
+    """GAE: 1 trusts the returns, 0 the critic alone."""
+    epsilon_low: float = Field(default=0.2, gt=0, le=1)
+    """Probability ratios below 1 less this give no gradient that lowers them further."""
+    epsilon_high: float = Field(default=0.2, gt=0)
+    """Probability ratios above 1 plus this give no gradient that raises them further."""
+    value_clip: float = Field(default=0.2, gt=0)
+    """Values that moved further than this since the draw give no gradient that moves them on."""
+    value_learning_rate: float = Field(default=1e-2, gt=0)
+    """Step size of the critic."""
+    rounds: int = Field(default=6, ge=1)
+    """How many rounds of sampling and steps, unless a monitor stops the run."""
+    num_generations: int = Field(default=2, ge=1)
+    """Completions a prompt and round."""
+    num_iterations: int = Field(default=2, ge=1)
+    """Passes over a round's completions."""
+    per_device_train_batch_size: int = Field(default=16, ge=1)
+    """Completions a step."""
+    max_completion_length: int = Field(default=48, ge=1)
+    """Tokens of a sampled completion."""
+    aggregation: str = "uwo"
+    """How the ensemble's members become the reward."""
+    is_guarded: bool = True
+    """Whether monitors may stop the run. Off only to show what happens without them."""
+
+
+def check_constraints(constraints: Sequence[ConstraintSettings], rules: Sequence[dict[str, Any]]) -> None:
+    """Raise ValueError for two constraints on one thing, or rules without a constraint on them and the other way."""
+    names = [one.on for one in constraints]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"constraints: expected each thing limited once; got {', '.join(twice)} twice")
+    if ("rules" in names) != bool(rules):
+        raise ValueError("constraints: expected `rules` beside a constraint on rules, and one on them beside `rules`")
+
+
+class BestOfNSftSettings(TrainerSettings):
+    """Best-of-n distillation: each round samples n completions a prompt, and fine-tunes on the reward's pick."""
+
+    rounds: int = Field(default=1, ge=1)
+    """How many rounds of sampling and steps, unless a monitor stops the run; one is plain best-of-n distillation."""
+    num_generations: int = Field(default=8, ge=2)
+    """Completions a prompt and round, out of which one is picked."""
+    epochs_per_round: int = Field(default=2, ge=1)
+    """Passes over a round's picks."""
+    per_device_train_batch_size: int = Field(default=8, ge=1)
+    """Picks a step."""
+    measure_steps: int = Field(default=8, ge=1)
+    """Sample and measure the policy, and let the monitors look, after every so many steps."""
+    max_completion_length: int = Field(default=48, ge=1)
+    """Tokens of a sampled completion."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Sampling temperature."""
+    aggregation: str = "uwo"
+    """How the ensemble's members become the reward that picks."""
+    is_guarded: bool = True
+    """Whether monitors may stop the run. Off only to show what happens without them."""
+
+
+class GkdSettings(TrainerSettings):
+    """On-policy distillation (GKD): the student is moved towards its teachers at every token of its own samples.
+
+    Completions are drawn at temperature 1, so that KL and entropy are those of the policy.
+    """
+
+    teachers: tuple[str, ...] = ("guarded",)
+    """Policies by name (the latest of it) or id; several teach together."""
+    teacher_mean: TeacherMean = "geometric"
+    """How several become one: `geometric` keeps what none thinks unlikely, `arithmetic` what one would say."""
+    jsd_beta: float = Field(default=0.5, ge=0, le=1)
+    """0 covers all that the teachers do (forward KL), 1 seeks their mode (reverse KL), between lies the JSD."""
+    loss_temperature: float = Field(default=1.0, gt=0)
+    """Temperature at which student and teachers are compared."""
+    rounds: int = Field(default=6, ge=1)
+    """How many rounds of sampling and steps, unless a monitor stops the run."""
+    num_generations: int = Field(default=2, ge=1)
+    """Completions a prompt and round."""
+    epochs_per_round: int = Field(default=1, ge=1)
+    """Passes over a round's completions."""
+    per_device_train_batch_size: int = Field(default=8, ge=1)
+    """Completions a step."""
+    max_completion_length: int = Field(default=48, ge=1)
+    """Tokens of a sampled completion."""
+    is_guarded: bool = True
+    """Whether monitors may stop the run. Off only to show what happens without them."""
+
+    @field_validator("teachers")
+    @classmethod
+    def _somebody_teaches(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) < len(value):
+            raise ValueError("expected at least one teacher, each named once")
+        return value

@@ -34,9 +34,8 @@ class SftTask:
             raise TrainingError(explain(expected="at least one demonstration", got="none", do=do))
         self._lm, self.group = lm, group
         self._pairs = [encode_pair(lm, d.prompt, d.completion) for d in demonstrations]
-        self._batches = epoch_batches(
-            len(self._pairs), settings.per_device_train_batch_size, epochs=settings.num_train_epochs, seed=seed
-        )
+        size, epochs = settings.per_device_train_batch_size, settings.num_train_epochs
+        self._batches = epoch_batches(len(self._pairs), size, epochs=epochs, seed=seed, at_most=settings.max_steps)
         self.steps = len(self._batches)
 
     def loss(self, step: int) -> StepLoss:
@@ -60,11 +59,13 @@ class SftTask:
         """Nothing to take up."""
 
 
-def epoch_batches(count: int, size: int, *, epochs: int, seed: int) -> list[list[int]]:
-    """Row numbers of each step: every row once an epoch, each epoch in its own order."""
+def epoch_batches(count: int, size: int, *, epochs: int, seed: int, at_most: int | None = None) -> list[list[int]]:
+    """Row numbers of each step: every row once an epoch, each epoch in its own order; the first `at_most` steps."""
     rng = np.random.default_rng(seed)
-    batches = []
+    batches: list[list[int]] = []
     for _ in range(epochs):
+        if at_most is not None and len(batches) >= at_most:
+            break
         order = rng.permutation(count).tolist()
         batches += [order[start : start + size] for start in range(0, count, size)]
-    return batches
+    return batches[:at_most]

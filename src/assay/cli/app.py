@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 
 from assay.cli import (
+    align_export,
     bench,
     bench_aggregation,
     bench_annotation,
@@ -42,6 +43,7 @@ app.command()(init)
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(preferences.app, name="preferences")
 app.add_typer(reward.app, name="reward")
+steps.align.command()(align_export.export)
 app.add_typer(steps.align, name="align")
 app.command()(steps.evaluate)
 app.add_typer(release.app, name="release")

@@ -7,7 +7,16 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from assay.alignment import DpoSettings, GrpoSettings, OnlineDpoSettings, RolloutSettings, SftSettings
+from assay.alignment import (
+    BestOfNSftSettings,
+    DpoSettings,
+    GkdSettings,
+    GrpoSettings,
+    OnlineDpoSettings,
+    RolloutSettings,
+    SftSettings,
+)
+from assay.alignment.settings import PpoSettings
 from assay.feedback import Folds
 from assay.preferences import AGGREGATORS
 from assay.records.errors import ConfigError
@@ -87,6 +96,12 @@ class AlignmentConfig(Value):
     """Push the policy against the learnt reward, guarded."""
     grpo: GrpoSettings | None = None
     """Push the policy against the learnt reward by policy gradients, guarded."""
+    ppo: PpoSettings | None = None
+    """Push the policy against the learnt reward with a critic, guarded."""
+    best_of_n_sft: BestOfNSftSettings | None = None
+    """Fine-tune on the learnt reward's pick of n completions, guarded."""
+    gkd: GkdSettings | None = None
+    """Distil earlier policies into one on its own samples, guarded."""
     rollouts: RolloutSettings | None = None
     """A server that draws the completions of the online methods; null samples in this process."""
     unguarded_rounds: int = Field(default=0, ge=0)

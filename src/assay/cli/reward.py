@@ -10,11 +10,12 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
+from assay.cli.align_settings import set_option
 from assay.cli.context import DEFAULT_WORKSPACE, WorkspaceOption, console, made, open_workspace
 from assay.cli.reward_probe import attribute, discover, probe
 from assay.cli.reward_serve import export, serve
 from assay.cli.run import set_values
-from assay.cli.steps import ModelOption, SeedOption, set_option
+from assay.cli.steps import ModelOption, SeedOption
 from assay.records.reward import RewardKind, RewardQuality, RewardVersion
 from assay.storage import SplitName
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
+from assay.cli.align_settings import ConfigOption, FromTrlOption, TrlTrainerOption, read_told, set_option
 from assay.cli.context import DEFAULT_WORKSPACE, WorkspaceOption, made
 from assay.cli.run import ResumeOption, set_values
 from assay.records.errors import ConfigError, InputError, explain
@@ -21,19 +22,13 @@ from assay.storage import SplitName
 
 if TYPE_CHECKING:
     from assay.alignment.distributed import Group
+    from assay.cli.walk import Walk
 
 ModelOption = Annotated[
     str | None, typer.Option(help="Where the model lies now, if it moved; the one that `assay init` named by default.")
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed of everything random.")]
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML with the keys of a recipe's `alignment`.")]
-
-
-def set_option(section: str, example: str) -> typer.models.OptionInfo:
-    """The repeatable `--set KEY=VALUE` of one section of a recipe."""
-    return typer.Option("--set", help=f"A key of a recipe's `{section}`: --set {example} (repeatable).")
-
-
+OwnSeedOption = Annotated[int | None, typer.Option(help="Seed of everything random; 0, or that of --from-trl.")]
 AlignSetOption = Annotated[list[str] | None, set_option("alignment", "dpo.beta=0.2")]
 EvaluationSetOption = Annotated[list[str] | None, set_option("evaluation", "max_prompts=32")]
 
@@ -44,6 +39,8 @@ DistributedOption = Annotated[
 ]
 RayOption = Annotated[bool, typer.Option("--ray", help="Let Ray Train start the processes; needs `assay[ray]`.")]
 SHAREABLE = ("sft", "dpo")
+PUSHING = ("online-dpo", "grpo", "ppo", "best-of-n-sft")
+"""Methods whose reward may have parts."""
 
 align = typer.Typer(no_args_is_help=True, help="Tune a policy under the eyes of the monitors.")
 
@@ -53,6 +50,9 @@ METHODS = {
     "dpo": "DPO on people's preferences.",
     "online-dpo": "Push the policy against the learnt reward, guarded.",
     "grpo": "Push the policy against the learnt reward by policy gradients (GRPO, RLOO, REINFORCE++), guarded.",
+    "ppo": "Push the policy against the learnt reward with a critic (PPO), guarded.",
+    "best-of-n-sft": "Fine-tune on the learnt reward's pick of n completions, guarded.",
+    "gkd": "Distil earlier policies into one, on its own samples, guarded.",
 }
 
 
@@ -74,10 +74,12 @@ def _align_by(method: str) -> Callable[..., None]:
         settings: AlignSetOption = None,
         resume: ResumeOption = False,
         model: ModelOption = None,
-        seed: SeedOption = 0,
+        seed: OwnSeedOption = None,
         processes: ProcessesOption = 1,
         distributed: DistributedOption = "none",
         with_ray: RayOption = False,
+        from_trl: FromTrlOption = None,
+        trl_trainer: TrlTrainerOption = None,
     ) -> None:
         from assay.cli.processes import as_one_of, is_launched, start
 
@@ -91,7 +93,9 @@ def _align_by(method: str) -> Callable[..., None]:
                 start(sys.argv[1:], processes)
             return
         with as_one_of(distributed, os.environ) as group:
-            _tune(method, workspace, config, settings, resume=resume, model=model, seed=seed, group=group)
+            told = read_told(method, from_trl, trl_trainer, config, settings, is_heard=group.is_leader)
+            chosen = told.seed if seed is None else seed
+            _tune(method, workspace, told.section, resume=resume, model=model, seed=chosen or 0, group=group)
 
     return command
 
@@ -107,23 +111,27 @@ def _push_by(method: str) -> Callable[..., None]:
         settings: AlignSetOption = None,
         resume: ResumeOption = False,
         model: ModelOption = None,
-        seed: SeedOption = 0,
+        seed: OwnSeedOption = None,
         processes: ProcessesOption = 1,
         distributed: DistributedOption = "none",
+        from_trl: FromTrlOption = None,
+        trl_trainer: TrlTrainerOption = None,
     ) -> None:
         from assay.cli.processes import as_one_of
 
         if processes > 1:
             _require_shareable(method)
-        parts = _Parts(funcs or [], weights or [])
         with as_one_of(distributed, os.environ) as group:
-            _tune(method, workspace, config, settings, resume=resume, model=model, seed=seed, group=group, parts=parts)
+            told = read_told(method, from_trl, trl_trainer, config, settings, is_heard=group.is_leader)
+            _name_parts(told.section, _Parts(funcs or [], weights or []))
+            chosen = told.seed if seed is None else seed
+            _tune(method, workspace, told.section, resume=resume, model=model, seed=chosen or 0, group=group)
 
     return command
 
 
 for _method, _help in METHODS.items():
-    _maker = _push_by if _method in ("online-dpo", "grpo") else _align_by
+    _maker = _push_by if _method in PUSHING else _align_by
     align.command(_method, help=_help)(_maker(_method.replace("-", "_")))
 
 
@@ -187,18 +195,15 @@ def _require_shareable(method: str) -> None:
 def _tune(
     method: str,
     workspace: Path,
-    config: Path | None,
-    settings: list[str] | None,
+    section: dict[str, Any],
     *,
     resume: bool,
     model: str | None,
     seed: int,
     group: "Group",
-    parts: _Parts = _Parts([], []),
 ) -> None:
-    from assay.cli.config import override, read_settings
-    from assay.cli.stages import tune
-    from assay.cli.standing import open_walk, require
+    from assay.cli.stages import distil, tune
+    from assay.cli.standing import open_walk
     from assay.cli.walk import run_stage
 
     name, stage = {
@@ -206,20 +211,27 @@ def _tune(
         "dpo": ("dpo", tune.tune_dpo),
         "online_dpo": ("guarded", tune.tune_guarded),
         "grpo": ("grpo", tune.tune_grpo),
+        "ppo": ("ppo", tune.tune_ppo),
+        "best_of_n_sft": ("best-of-n-sft", distil.tune_best_of_n_sft),
+        "gkd": ("gkd", distil.tune_gkd),
     }[method]
-    section = override({} if config is None else read_settings(config), set_values(settings))
-    section[method] = section.get(method) or {}
-    _name_parts(section, parts)
     with open_walk(workspace, model=model, seed=seed, resume=resume, group=group, alignment=section) as walk:
-        if method != "sft":
-            require(walk, "preferences", SplitName.TRAIN.value, do="assay preferences fit")
-            require(walk, "rewards", "proxy", do="assay reward train")
-        elif not walk.workspace.records.count(Demonstration, split=SplitName.TRAIN.value):
-            do = f"import some with `assay feedback import FILE -w {workspace}`"
-            raise InputError(explain(expected="demonstrations in the train split", got="none", do=do))
+        require_data(walk, method)
         if not group.is_leader:
             stage(walk)
             return
         record = run_stage(walk, name, stage, label=name)
     policy = record.outputs["policy"]
     made("policy", policy, next_command=f"assay evaluate {policy[:12]} -w {workspace}")
+
+
+def require_data(walk: "Walk", method: str) -> None:
+    """Raise InputError that says what to do where the workspace lacks what a method learns from."""
+    from assay.cli.standing import require
+
+    if method != "sft":
+        require(walk, "preferences", SplitName.TRAIN.value, do="assay preferences fit")
+        require(walk, "rewards", "proxy", do="assay reward train")
+    elif not walk.workspace.records.count(Demonstration, split=SplitName.TRAIN.value):
+        do = f"import some with `assay feedback import FILE -w {walk.workspace.directory}`"
+        raise InputError(explain(expected="demonstrations in the train split", got="none", do=do))

@@ -70,6 +70,25 @@ def padded_logprobs(lm: LanguageModel, rows: Padded) -> torch.Tensor:
     return head_logprobs(lm.causal.lm_head, states[rows.positions[:, 0], rows.positions[:, 1]], rows.targets)
 
 
+def token_states(lm: LanguageModel, pairs: Sequence[EncodedPair]) -> torch.Tensor:
+    """States [tokens, width] behind the final norm that predict each completion token, pair by pair."""
+    if can_pack(lm):
+        packed = pack(pairs)
+        return packed_states(lm, packed)[packed.states]
+    rows = pad(pairs, lm.pad_id)
+    states: torch.Tensor = lm.body(input_ids=rows.ids, attention_mask=rows.mask, use_cache=False).last_hidden_state
+    return states[rows.positions[:, 0], rows.positions[:, 1]]
+
+
+def token_logits(lm: LanguageModel, pairs: Sequence[EncodedPair]) -> torch.Tensor:
+    """Logits [tokens, vocabulary], float32, that predict each completion token, pair by pair, with gradient if any.
+
+    For losses that compare whole distributions. The table is held as a whole: hand in no more tokens than fit.
+    """
+    logits: torch.Tensor = lm.causal.lm_head(token_states(lm, pairs)).float()
+    return logits
+
+
 def sequence_logprobs(lm: LanguageModel, pairs: Sequence[EncodedPair], *, body: Body | None = None) -> torch.Tensor:
     """Sum [pairs] of the log-probabilities of each pair's completion; 0 for an empty one."""
     return torch.zeros(len(pairs)).index_add(0, completion_rows(pairs), token_logprobs(lm, pairs, body=body))

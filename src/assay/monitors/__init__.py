@@ -8,6 +8,7 @@ runs several, `audit` reads the trail of a run afterwards. One file a monitor:
     reward            disagreement, latent_outliers, split_proxy_gap, proxy_panel_gap, reward_length, slope_break
     text              length_drift, style_drift, repetition, lexical_contrast
     composite reward  component_dominance, ceiling_saturation, variance_collapse
+    constraints       multiplier_bound, multiplier_swing
     people            noisy_audit
     all together      combined, on the channels of `effects`
 

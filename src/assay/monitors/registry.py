@@ -16,6 +16,8 @@ from assay.monitors.kl_budget import KlBudgetSettings, kl_budget
 from assay.monitors.latent_outliers import LatentOutlierSettings, latent_outliers
 from assay.monitors.length_drift import LengthDriftSettings, length_drift
 from assay.monitors.lexical_contrast import LexicalContrastSettings, lexical_contrast
+from assay.monitors.multiplier_bound import MultiplierBoundSettings, multiplier_bound
+from assay.monitors.multiplier_swing import MultiplierSwingSettings, multiplier_swing
 from assay.monitors.no_gain import NoGainSettings, no_gain
 from assay.monitors.noisy_audit import NoisyAuditSettings, noisy_audit
 from assay.monitors.protocol import Monitor
@@ -51,6 +53,8 @@ MONITORS: Mapping[str, Entry] = MappingProxyType(
         "latent_outliers": Entry(LatentOutlierSettings, latent_outliers),
         "length_drift": Entry(LengthDriftSettings, length_drift),
         "lexical_contrast": Entry(LexicalContrastSettings, lexical_contrast),
+        "multiplier_bound": Entry(MultiplierBoundSettings, multiplier_bound),
+        "multiplier_swing": Entry(MultiplierSwingSettings, multiplier_swing),
         "no_gain": Entry(NoGainSettings, no_gain),
         "noisy_audit": Entry(NoisyAuditSettings, noisy_audit),
         "proxy_panel_gap": Entry(ProxyPanelGapSettings, proxy_panel_gap),

@@ -9,7 +9,7 @@ from assay.records.observation import Alarm, Observation
 from assay.records.provenance import Provenance
 from assay.records.record import Record, Value
 
-Method = Literal["reference", "sft", "dpo", "online_dpo", "grpo", "best_of_n"]
+Method = Literal["reference", "sft", "dpo", "online_dpo", "grpo", "best_of_n", "best_of_n_sft", "gkd", "ppo"]
 
 
 class CheckpointRecord(Value):

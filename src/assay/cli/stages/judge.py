@@ -43,9 +43,9 @@ from assay.rewards.protocol import StoredReward, reading
 from assay.storage import SplitName
 from assay.storage.firewall import Registration
 
-LOOPS = ("unguarded", "guarded", "grpo", "dpo", "best-of-n")
+LOOPS = ("unguarded", "guarded", "grpo", "ppo", "best-of-n-sft", "gkd", "dpo", "best-of-n")
 """Stages whose paths are drawn."""
-CANDIDATES = ("grpo", "guarded", "dpo", "sft")
+CANDIDATES = ("gkd", "best-of-n-sft", "ppo", "grpo", "guarded", "dpo", "sft")
 """Stages whose policy may be judged for release, the latest first."""
 
 

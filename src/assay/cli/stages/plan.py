@@ -8,11 +8,12 @@ from assay.cli.stages.collect import (
     simulate_feedback,
     write_demonstrations,
 )
+from assay.cli.stages.distil import tune_best_of_n_sft, tune_gkd
 from assay.cli.stages.judge import judge_latest
 from assay.cli.stages.learn import train_rewards
 from assay.cli.stages.release import decide_release
 from assay.cli.stages.serve import serve_release
-from assay.cli.stages.tune import tune_best_of_n, tune_dpo, tune_grpo, tune_guarded, tune_sft, tune_unguarded
+from assay.cli.stages.tune import tune_best_of_n, tune_dpo, tune_grpo, tune_guarded, tune_ppo, tune_sft, tune_unguarded
 from assay.cli.walk import Outcome, Stage, Walk
 from assay.evaluation.report import report_from_workspace
 
@@ -29,6 +30,9 @@ TUNE_AND_JUDGE: tuple[tuple[str, Stage], ...] = (
     ("unguarded", tune_unguarded),
     ("guarded", tune_guarded),
     ("grpo", tune_grpo),
+    ("ppo", tune_ppo),
+    ("best-of-n-sft", tune_best_of_n_sft),
+    ("gkd", tune_gkd),
     ("best-of-n", tune_best_of_n),
     ("evaluation", judge_latest),
     ("release", decide_release),

@@ -1,7 +1,9 @@
 """Tune: the policies of a run: SFT, DPO on people's preferences, the unguarded and the guarded loop, best-of-n."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from assay.alignment import (
     run_online_dpo,
     run_sft,
 )
+from assay.alignment.ppo_run import run_ppo
 from assay.alignment.rollouts import CompletionSource
 from assay.cli.asking import ask_people
 from assay.cli.context import console, now
@@ -37,7 +40,10 @@ from assay.records.policy import CheckpointRecord, PolicyVersion
 from assay.records.preference import Preference
 from assay.records.provenance import Provenance, code_version
 from assay.records.record import digest
+from assay.rewards.protocol import scoring
+from assay.rewards.rules import build_rules
 from assay.storage import SplitName
+from assay.storage.firewall import Registration
 
 STARTS = ("dpo", "sft")
 """Stages that a later run starts from, the latest first."""
@@ -53,9 +59,9 @@ def tune_sft(walk: Walk) -> Outcome:
     steps = -(-len(demonstrations) // settings.per_device_train_batch_size) * settings.num_train_epochs
     lm = walk.fresh_model()
     require_texts_fit(lm, [(d.prompt, d.completion) for d in demonstrations])
-    with walk.bar("fine-tuning on demonstrations", steps) as advance:
-        policy = run_sft(lm, demonstrations, settings, _context(walk, "sft", advance))
-    return _stored(walk, policy, f"{len(demonstrations)} demonstrations, {policy.steps_run} steps")
+    with walk.bar("fine-tuning on demonstrations", min(steps, settings.max_steps or steps)) as advance:
+        policy = run_sft(lm, demonstrations, settings, run_context(walk, "sft", advance))
+    return store_policy(walk, policy, f"{len(demonstrations)} demonstrations, {policy.steps_run} steps")
 
 
 def tune_dpo(walk: Walk) -> Outcome:
@@ -63,10 +69,7 @@ def tune_dpo(walk: Walk) -> Outcome:
     settings = walk.config.alignment.dpo
     if settings is None:
         return Outcome(skipped=("DPO on people's preferences: the recipe does not ask for it",), said="left out")
-    report = walk.output("preferences", SplitName.TRAIN.value)
-    found = [p for p in walk.workspace.training.all(Preference, SplitName.TRAIN) if p.aggregation == report]
-    limit, seed = walk.config.alignment.max_preferences, stage_seed(walk.config, "dpo-rows")
-    preferences = choose(found, limit, seed=seed)
+    preferences = dpo_preferences(walk)
     steps = -(-len(preferences) // settings.per_device_train_batch_size) * settings.num_train_epochs
     lm = walk.fresh_model()
     demonstrations = (
@@ -79,13 +82,13 @@ def tune_dpo(walk: Walk) -> Outcome:
             lm,
             preferences,
             settings,
-            _context(walk, "dpo", advance),
-            _watched(walk, has_parts=False),
-            start=_start(walk, ("sft",)),
+            run_context(walk, "dpo", advance),
+            watched_run(walk, has_parts=False),
+            start=start_of(walk, ("sft",)),
             demonstrations=demonstrations,
         )
     mixed = f" with {len(demonstrations)} demonstrations" if demonstrations else ""
-    return _stored(walk, policy, f"{len(preferences)} preferences{mixed}; {_ending(policy)}")
+    return store_policy(walk, policy, f"{len(preferences)} preferences{mixed}; {how_it_ended(policy)}")
 
 
 def tune_unguarded(walk: Walk) -> Outcome:
@@ -110,12 +113,31 @@ def tune_grpo(walk: Walk) -> Outcome:
     settings = walk.config.alignment.grpo
     if settings is None:
         return Outcome(skipped=("GRPO: the recipe does not ask for it",), said="left out")
-    watched = _watched(walk, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
+    watched = watched_run(walk, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
+    watched = with_rules(walk, watched, settings.rules)
     completions = len(watched.prompts) * settings.num_generations
     per_round = -(-completions // settings.per_device_train_batch_size) * settings.num_iterations
-    with walk.bar("GRPO", per_round * settings.rounds) as advance:
-        policy = run_grpo(walk.fresh_model(), settings, _context(walk, "grpo", advance), watched, start=_start(walk))
-    return _stored(walk, policy, _ending(policy))
+    steps = per_round * settings.rounds
+    with walk.bar("GRPO", min(steps, settings.max_steps or steps)) as advance:
+        policy = run_grpo(
+            walk.fresh_model(), settings, run_context(walk, "grpo", advance), watched, start=start_of(walk)
+        )
+    return store_policy(walk, policy, how_it_ended(policy))
+
+
+def tune_ppo(walk: Walk) -> Outcome:
+    """Policy gradients with a critic against the conservative ensemble, with monitors that may end them."""
+    settings = walk.config.alignment.ppo
+    if settings is None:
+        return Outcome(skipped=("PPO: the recipe does not ask for it",), said="left out")
+    watched = watched_run(walk, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
+    completions = len(watched.prompts) * settings.num_generations
+    per_round = -(-completions // settings.per_device_train_batch_size) * settings.num_iterations
+    steps = per_round * settings.rounds
+    with walk.bar("PPO", min(steps, settings.max_steps or steps)) as advance:
+        context = run_context(walk, "ppo", advance)
+        policy = run_ppo(walk.fresh_model(), settings, context, watched, start=start_of(walk))
+    return store_policy(walk, policy, how_it_ended(policy))
 
 
 def tune_best_of_n(walk: Walk) -> Outcome:
@@ -123,11 +145,11 @@ def tune_best_of_n(walk: Walk) -> Outcome:
     n = walk.config.alignment.best_of_n
     if n < 2:
         return Outcome(skipped=("best-of-n: the recipe does not ask for it",), said="left out")
-    start, lm = _start(walk), walk.fresh_model()
+    start, lm = start_of(walk), walk.fresh_model()
     if start is not None and start.adapter is not None:
         load_adapter(lm, walk.workspace.artifacts.path(start.adapter))
     optimised = open_optimised(walk)
-    prompts = _prompts(walk)
+    prompts = loop_prompts(walk)
     sampling = Sampling(max_tokens=walk.config.sampling.max_tokens, seed=stage_seed(walk.config, "best-of-n"))
     candidates = draw_candidates(lm, prompts, optimised.model, sampling, n=n)
     plain = [[m.model_dump() for m in prompt] for prompt in prompts for _ in range(n)]
@@ -161,20 +183,24 @@ def tune_best_of_n(walk: Walk) -> Outcome:
             seed=sampling.seed, data_hash=digest(plain), code_version=code_version(), config_hash=walk.config.hash
         ),
     )
-    return _stored(walk, policy, f"n up to {n} on {len(prompts)} prompts")
+    return store_policy(walk, policy, f"n up to {n} on {len(prompts)} prompts")
 
 
 def _online(walk: Walk, name: str, settings: OnlineDpoSettings, *, reward: str = "proxy") -> Outcome:
-    watched = _watched(walk, reward=reward, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
+    watched = watched_run(walk, reward=reward, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
+    watched = with_rules(walk, watched, settings.rules)
     per_round = -(-len(watched.prompts) // settings.per_device_train_batch_size) * settings.epochs_per_round
-    with walk.bar(f"{name} loop", per_round * settings.rounds) as advance:
+    steps = per_round * settings.rounds
+    with walk.bar(f"{name} loop", min(steps, settings.max_steps or steps)) as advance:
         policy = run_online_dpo(
-            walk.fresh_model(), settings, _context(walk, name, advance), watched, start=_start(walk)
+            walk.fresh_model(), settings, run_context(walk, name, advance), watched, start=start_of(walk)
         )
-    return _stored(walk, policy, _ending(policy))
+    return store_policy(walk, policy, how_it_ended(policy))
 
 
-def _context(walk: Walk, name: str, advance: Callable[[int], None]) -> RunContext:
+def run_context(walk: Walk, name: str, advance: Callable[[int], None]) -> RunContext:
+    """What a run of that name is handed: its directory, seed and clock, and a line on the terminal a checkpoint."""
+
     def on_checkpoint(observation: Observation) -> None:
         v = observation.values
         panel = f"panel {v['watch/panel_reward']:+.2f}  " if "watch/panel_reward" in v else ""
@@ -216,7 +242,7 @@ def _parts(values: Mapping[str, float]) -> str:
     return "".join(f"  {name.partition('/')[2]} {values[name]:+.2f}" for name in component_names(values))
 
 
-def _watched(
+def watched_run(
     walk: Walk,
     *,
     reward: str = "proxy",
@@ -224,7 +250,10 @@ def _watched(
     is_guarded: bool = True,
     has_parts: bool = True,
 ) -> Watched:
-    """What a run is measured by. `has_parts` is whether it pushes against the parts that the recipe may declare."""
+    """How a run is watched: training prompts, rewards, the recipe's monitors and its audit.
+
+    `has_parts` is whether it pushes against the parts that the recipe may declare.
+    """
     optimised = open_optimised(walk, reward=reward, aggregation=aggregation, has_parts=has_parts)
     watch_id = walk.output("rewards", "watch")
     watch, signals = None, list(optimised.signals)
@@ -235,19 +264,43 @@ def _watched(
     monitors = default_monitors() if asked is None else build_monitors(asked)
     bank = MonitorBank(monitors) if is_guarded else None
     audit = open_audit(walk) if is_guarded else None
-    return Watched(_prompts(walk), TrainingRewards(optimised.model, watch), tuple(signals), bank, audit)
+    return Watched(loop_prompts(walk), TrainingRewards(optimised.model, watch), tuple(signals), bank, audit)
 
 
-def _prompts(walk: Walk) -> list[Prompt]:
+def with_rules(walk: Walk, watched: Watched, rules: Sequence[Mapping[str, Any]]) -> Watched:
+    """The same with the share of rules kept as something that constraints may limit, registered as a training signal.
+
+    Raises ConfigError for rules that are none, FirewallError where the same rules judge already.
+    """
+    if not rules:
+        return watched
+    reward = build_rules(rules)
+    identity = reward.identity("constraint-rules")
+    walk.workspace.firewall.register(Registration(created_at=now(), side="training", identity=identity))
+    costs = {**watched.costs, "rules": scoring(reward)}
+    return replace(watched, costs=costs, signals=(*watched.signals, identity))
+
+
+def dpo_preferences(walk: Walk) -> list[Preference]:
+    """The training preferences of the walk's aggregation, at most the configured number, chosen by the seed."""
+    limit, seed = walk.config.alignment.max_preferences, stage_seed(walk.config, "dpo-rows")
+    return choose(_preferences(walk), limit, seed=seed)
+
+
+def loop_prompts(walk: Walk) -> list[Prompt]:
     """Distinct training prompts, at most the configured number, chosen by the seed."""
-    report = walk.output("preferences", SplitName.TRAIN.value)
-    found = [p for p in walk.workspace.training.all(Preference, SplitName.TRAIN) if p.aggregation == report]
-    prompts = list({p.prompt_id: p.prompt for p in found}.values())
+    prompts = list({p.prompt_id: p.prompt for p in _preferences(walk)}.values())
     order = np.random.default_rng(stage_seed(walk.config, "loop-prompts")).permutation(len(prompts))
     return [prompts[i] for i in order[: walk.config.alignment.max_prompts]]
 
 
-def _start(walk: Walk, stages: tuple[str, ...] = STARTS) -> PolicyVersion | None:
+def _preferences(walk: Walk) -> list[Preference]:
+    report = walk.output("preferences", SplitName.TRAIN.value)
+    return [p for p in walk.workspace.training.all(Preference, SplitName.TRAIN) if p.aggregation == report]
+
+
+def start_of(walk: Walk, stages: tuple[str, ...] = STARTS) -> PolicyVersion | None:
+    """The policy that a run begins with: the latest of these stages, in their order; None is the base model."""
     for stage in stages:
         policy = walk.output(stage, "policy")
         if policy is not None:
@@ -255,13 +308,15 @@ def _start(walk: Walk, stages: tuple[str, ...] = STARTS) -> PolicyVersion | None
     return None
 
 
-def _stored(walk: Walk, policy: PolicyVersion, said: str) -> Outcome:
+def store_policy(walk: Walk, policy: PolicyVersion, said: str) -> Outcome:
+    """Keep a policy, and ask people where its alarms want one to look."""
     if walk.group.is_leader:
         walk.workspace.records.put(policy, subject=policy.name)
         ask_people(walk.workspace, policy, policy.alarms)
     return Outcome({"policy": policy.id, "adapter": policy.adapter or ""}, said=said)
 
 
-def _ending(policy: PolicyVersion) -> str:
+def how_it_ended(policy: PolicyVersion) -> str:
+    """Steps, the checkpoint that was kept, why the run ended and what rang, in a line."""
     alarms = "no alarm" if not policy.alarms else f"alarms: {', '.join(sorted({a.monitor for a in policy.alarms}))}"
     return f"{policy.steps_run} steps, kept step {policy.step} ({policy.stop_reason}; {alarms})"

@@ -1,0 +1,173 @@
+"""PPO: policy gradients with a critic (Schulman et al. 2017, arXiv 1707.06347; for language models Ouyang et al. 2022).
+
+Each round draws completions; every token earns -kl_coef times its log-ratio, the last one the reward as well; the
+critic's values turn that into advantages (`estimators.gae`), normalised over the draw. The steps of the round move the
+policy by the clipped surrogate and the critic towards the returns.
+
+Catches: nothing by itself. The KL in the reward holds the policy near its reference at a price, not at a limit.
+Does not catch: what the reward is wrong about; run it with monitors.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from assay.alignment.critic import Critic, completion_states
+from assay.alignment.estimators import SMALLEST_SD, gae, penalised_rewards
+from assay.alignment.kl_coef import KlCoef
+from assay.alignment.losses import TokenBatch, Values, ppo_loss
+from assay.alignment.rounds import RewardsAt, Rounds, checked_rewards
+from assay.alignment.sampling import PolicySampler, Samples, samples_from_json, samples_to_json
+from assay.alignment.settings import PpoSettings
+from assay.alignment.trainer import StepLoss
+from assay.lm import LanguageModel, completion_logprobs, encode_prompt, using_adapter
+from assay.lm.batching import by_tokens
+from assay.lm.chat import EncodedPair
+from assay.lm.logprobs import token_logprobs
+from assay.lm.packing import completion_rows
+
+STATE_TOKENS = 2048
+"""Tokens whose states are read at a time."""
+
+
+class _Round(NamedTuple):
+    """A draw with a list of numbers a completion, one for each of its tokens; empty completions have none."""
+
+    samples: Samples
+    old: list[list[float]]
+    advantages: list[list[float]]
+    values: list[list[float]]
+    returns: list[list[float]]
+    measured: dict[str, float]
+
+
+class PpoTask:
+    """A round is one draw of `num_generations` completions a prompt; its steps share the draw out."""
+
+    def __init__(
+        self,
+        lm: LanguageModel,
+        sampler: PolicySampler,
+        rewards_at: RewardsAt,
+        settings: PpoSettings,
+        *,
+        seed: int,
+        ref_adapter: str | None,
+    ) -> None:
+        self._lm, self._sampler, self._rewards_at, self._settings = lm, sampler, rewards_at, settings
+        self._ref_adapter = ref_adapter
+        self.kl_coef = KlCoef(settings.kl_coef, factor=settings.kl_raise_factor, limit=settings.kl_raise_limit)
+        self._rounds = Rounds(
+            len(sampler.prompts) * settings.num_generations,
+            settings.per_device_train_batch_size,
+            passes=settings.num_iterations,
+            rounds=settings.rounds,
+            seed=seed,
+            at_most=settings.max_steps,
+        )
+        self.steps, self.steps_per_round = self._rounds.steps, self._rounds.steps_per_round
+        self._critic = Critic(lm.causal.config.hidden_size, learning_rate=settings.value_learning_rate)
+        self._prompt_ids = [encode_prompt(lm, prompt) for prompt in sampler.prompts]
+        self._round: _Round | None = None
+
+    def loss(self, step: int) -> StepLoss:
+        """The policy's loss on the step's share; the critic takes its own step on the same share."""
+        begin = self._rounds.begin(step)
+        if step == begin or self._round is None:
+            self._round = self._draw(begin)
+        drawn, settings = self._round, self._settings
+        share = [i for i in self._rounds.rows_of(step) if drawn.samples.token_ids[i]]
+        pairs = [self._pair(drawn.samples, i) for i in share]
+        batch = TokenBatch(
+            logprobs=token_logprobs(self._lm, pairs),
+            old_logprobs=_flat(drawn.old, share),
+            advantages=_flat(drawn.advantages, share),
+            row=completion_rows(pairs),
+        )
+        now = self._critic.values(completion_states(self._lm, pairs))
+        terms = ppo_loss(
+            batch,
+            Values(now, _flat(drawn.values, share), _flat(drawn.returns, share)),
+            epsilon_low=settings.epsilon_low,
+            epsilon_high=settings.epsilon_high,
+            value_clip=settings.value_clip,
+            vf_coef=1.0,
+        )
+        self._critic.learn(terms.loss)
+        metrics = {
+            **drawn.measured,
+            "loss/policy": terms.policy_loss,
+            "loss/value": terms.value_loss,
+            "clip_ratio/low_mean": terms.clip_low,
+            "clip_ratio/high_mean": terms.clip_high,
+            "clip_ratio/value": terms.value_clip,
+            "kl_coef": self.kl_coef.value,
+        }
+        # The critic sees states without a gradient, so what is left for the adapters is the policy's part.
+        return StepLoss(terms.loss - terms.value_loss, metrics)
+
+    def state(self) -> dict[str, Any]:
+        """The round's draw with what was computed of it, the KL coefficient and the critic."""
+        drawn = None
+        if self._round is not None:
+            drawn = self._round._asdict() | {"samples": samples_to_json(self._round.samples)}
+        return {"round": drawn, "kl_coef": self.kl_coef.value, "critic": self._critic.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a round in the middle."""
+        self.kl_coef.value = state["kl_coef"]
+        self._critic.restore(state["critic"])
+        samples = None if state["round"] is None else samples_from_json(state["round"]["samples"])
+        if samples is not None:
+            self._round = _Round(**state["round"] | {"samples": samples})
+            self._sampler.restore(samples)
+
+    def _draw(self, step: int) -> _Round:
+        samples = self._sampler.at(step)
+        rewards = checked_rewards(self._rewards_at(step), len(samples.texts))
+        present = [i for i, ids in enumerate(samples.token_ids) if ids]
+        pairs = [self._pair(samples, i) for i in present]
+        old = np.concatenate(completion_logprobs(self._lm, pairs)).astype(np.float64)
+        with using_adapter(self._lm, self._ref_adapter):
+            ref = np.concatenate(completion_logprobs(self._lm, pairs)).astype(np.float64)
+        lengths = [len(ids) for ids in samples.token_ids]
+        row = np.repeat(np.arange(len(present)), [lengths[i] for i in present])
+        values = self._values(pairs)
+        earned = penalised_rewards(rewards[present], old - ref, row=row, kl_coef=self.kl_coef.value)
+        found = gae(earned, values, row=row, gamma=self._settings.gamma, lam=self._settings.lam)
+        advantages = (found.advantages - found.advantages.mean()) / (found.advantages.std() + SMALLEST_SD)
+        unexplained = float((found.returns - values).var() / (found.returns.var() + SMALLEST_SD))
+        measured = {
+            "reward": float(rewards.mean()),
+            "kl": samples.kl,
+            "values/mean": float(values.mean()),
+            "values/explained_variance": 1 - unexplained,
+            "completions/mean_length": float(np.mean(lengths)),
+        }
+        return _Round(
+            samples,
+            old=_by_completion(old, lengths),
+            advantages=_by_completion(advantages, lengths),
+            values=_by_completion(values, lengths),
+            returns=_by_completion(found.returns, lengths),
+            measured=measured,
+        )
+
+    def _values(self, pairs: list[EncodedPair]) -> np.ndarray:
+        parts = by_tokens([pair.length for pair in pairs], max_tokens=STATE_TOKENS)
+        states = [completion_states(self._lm, [pairs[i] for i in part]) for part in parts]
+        with torch.no_grad():
+            return self._critic.values(torch.cat(states)).double().numpy()
+
+    def _pair(self, samples: Samples, i: int) -> EncodedPair:
+        return EncodedPair(self._prompt_ids[samples.prompt_index[i]], samples.token_ids[i])
+
+
+def _by_completion(values: np.ndarray, lengths: list[int]) -> list[list[float]]:
+    """Numbers [tokens] as a list a completion."""
+    return [part.tolist() for part in np.split(values, np.cumsum(lengths)[:-1])]
+
+
+def _flat(values: list[list[float]], rows: list[int]) -> torch.Tensor:
+    return torch.tensor([value for i in rows for value in values[i]], dtype=torch.float32)

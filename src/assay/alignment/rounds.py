@@ -1,0 +1,55 @@
+"""Rounds: what tasks that sample in rounds share: rewards that are checked, and which rows a step takes."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from assay.alignment.sft import epoch_batches
+from assay.records.errors import ConfigError, TrainingError, explain
+
+RewardsAt = Callable[[int], np.ndarray]
+"""Proxy rewards [m] of the sampler's completions at a step."""
+
+
+CostsAt = Callable[[str, int], np.ndarray]
+"""A named cost [m] of the sampler's completions at a step."""
+
+
+def no_costs(name: str, step: int) -> np.ndarray:
+    """Costs where there are none. Raises ConfigError."""
+    do = "name one that the run is given, or words or rules"
+    raise ConfigError(explain(expected="a cost that is known", got=repr(name), do=do))
+
+
+class Rounds:
+    """Rounds of `rows` rows that are passed over `passes` times in steps of `size`, the order drawn anew each round.
+
+    `at_most` ends the run within a round.
+    """
+
+    def __init__(self, rows: int, size: int, *, passes: int, rounds: int, seed: int, at_most: int | None) -> None:
+        self._rows, self._size, self._passes, self._seed = rows, size, passes, seed
+        self.steps_per_round = -(-rows // size) * passes
+        steps = self.steps_per_round * rounds
+        self.steps = min(steps, at_most or steps)
+
+    def begin(self, step: int) -> int:
+        """The first step of the round that a step is in."""
+        return step - step % self.steps_per_round
+
+    def rows_of(self, step: int) -> list[int]:
+        """Row numbers of a step."""
+        round_number, within = divmod(step, self.steps_per_round)
+        seed = int(np.random.SeedSequence([self._seed, round_number]).generate_state(1)[0])
+        return epoch_batches(self._rows, self._size, epochs=self._passes, seed=seed)[within]
+
+
+def checked_rewards(rewards: np.ndarray, count: int) -> np.ndarray:
+    """Rewards [count] as float64. Raises TrainingError where they are not that many or not all finite."""
+    found = np.asarray(rewards, dtype=np.float64)
+    if found.shape != (count,) or not np.isfinite(found).all():
+        bad = f"{int((~np.isfinite(found)).sum())} that are not finite"
+        got = bad if found.shape == (count,) else f"an array of shape {found.shape}"
+        do = "mend the reward; the last checkpoint is whole"
+        raise TrainingError(explain(expected=f"{count} finite rewards", got=got, do=do))
+    return found

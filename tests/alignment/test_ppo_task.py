@@ -1,0 +1,153 @@
+"""PPO: what a round learns from, the critic, exact resume, a rising reward, the run with its trail."""
+
+import numpy as np
+import pytest
+import torch
+from alignment_cases import NOW
+
+from assay.alignment import RunContext, TrainingRewards, Watched
+from assay.alignment.critic import Critic
+from assay.alignment.ppo import PpoTask
+from assay.alignment.ppo_run import run_ppo
+from assay.alignment.sampling import PolicySampler
+from assay.alignment.settings import PpoSettings
+from assay.alignment.trainer import train
+from assay.lm import LoraSettings, Sampling, add_lora, load
+from assay.lm.adapters import policy_parameters
+from assay.records.conversation import user_prompt
+
+PROMPTS = [user_prompt(text) for text in ("Why is the sky blue?", "Capital of France?")]
+
+
+def settings(**changes):
+    plain = {
+        "rounds": 2,
+        "num_generations": 3,
+        "num_iterations": 1,
+        "per_device_train_batch_size": 4,
+        "max_completion_length": 6,
+        "learning_rate": 1e-2,
+        "save_steps": 1,
+        "lora": LoraSettings(r=4, top_layers=2, targets=("o_proj", "down_proj")),
+    }
+    return PpoSettings(**plain | changes)
+
+
+class Setting:
+    """A task on the tiny model whose reward is the share of even token ids of a completion."""
+
+    def __init__(self, model_dir, chosen):
+        self.lm, self.settings = load(str(model_dir), dtype=torch.float32), chosen
+        add_lora(self.lm, chosen.lora, seed=0)
+        sampling = Sampling(max_tokens=chosen.max_completion_length, temperature=1.0, seed=3)
+        self.sampler = PolicySampler(self.lm, PROMPTS, sampling, n=chosen.num_generations, ref_adapter=None)
+        self.task = PpoTask(self.lm, self.sampler, self.reward, chosen, seed=5, ref_adapter=None)
+
+    def reward(self, step):
+        return np.array([np.mean([i % 2 == 0 for i in ids]) for ids in self.sampler.at(step).token_ids])
+
+    def train(self, directory, **kwargs):
+        return train(self.lm, self.task, self.settings, directory=directory, fingerprint="f", **kwargs)
+
+
+@pytest.fixture
+def made(tiny_model_dir):
+    return lambda **changes: Setting(tiny_model_dir, settings(**changes))
+
+
+def test_before_the_critic_has_learnt_a_token_s_return_is_the_reward_to_come(made):
+    one = made(kl_coef=0.0, lam=1.0, per_device_train_batch_size=6)
+    step = one.task.loss(0)
+    drawn = one.task._round
+    rewards = one.reward(0)
+    for returns, reward in zip(drawn.returns, rewards, strict=True):
+        assert returns == pytest.approx([reward] * len(returns))
+    flat = np.concatenate(drawn.advantages)
+    assert flat.mean() == pytest.approx(0, abs=1e-9)
+    assert flat.std() == pytest.approx(1, rel=1e-2)
+    # The ratio is 1 at the first step, so the policy's loss is minus the mean advantage, and the critic's half the
+    # mean square of the returns.
+    assert step.value.item() == pytest.approx(0.0, abs=1e-4)
+    squares = np.concatenate([np.square(each) for each in drawn.returns])
+    assert step.metrics["loss/value"] == pytest.approx(squares.mean() / 2, rel=1e-4)
+
+
+def test_the_critic_learns_values_and_leaves_the_policy_s_gradient_alone(made):
+    one = made(per_device_train_batch_size=6, value_learning_rate=0.05, num_iterations=40)
+    first = one.task.loss(0)
+    first.value.backward()
+    with_critic = [p.grad.clone() for p in policy_parameters(one.lm).values()]
+    found = [one.task.loss(step).metrics["loss/value"] for step in range(1, 40)]
+    assert found[-1] < 0.5 * found[0]
+    other = made(per_device_train_batch_size=6, value_learning_rate=1e-9)
+    other.task.loss(0).value.backward()
+    for one_gradient, two in zip(with_critic, policy_parameters(other.lm).values(), strict=True):
+        torch.testing.assert_close(one_gradient, two.grad)
+
+
+def test_a_critic_goes_on_from_its_state_bit_for_bit():
+    generator = torch.Generator().manual_seed(0)
+    states, target = torch.randn(8, 4, generator=generator), torch.randn(8, generator=generator)
+
+    def step(critic):
+        critic.learn(((critic.values(states) - target) ** 2).mean())
+
+    one = Critic(4, learning_rate=0.1)
+    for _ in range(3):
+        step(one)
+    two = Critic(4, learning_rate=0.1)
+    two.restore(one.state())
+    step(one)
+    step(two)
+    assert torch.equal(one.values(states), two.values(states))
+
+
+@pytest.mark.parametrize("killed_at", [1, 2, 3])
+def test_a_run_killed_at_any_step_and_resumed_equals_one_that_was_not(made, tmp_path, killed_at):
+    whole = made()
+    log = whole.train(tmp_path / "whole").log
+    cut = made()
+    real = cut.task.loss
+
+    def killed(step):
+        if step == killed_at:
+            raise KeyboardInterrupt
+        return real(step)
+
+    cut.task.loss = killed
+    with pytest.raises(KeyboardInterrupt):
+        cut.train(tmp_path / "cut")
+    resumed = made()
+    assert resumed.train(tmp_path / "cut", resume=True).log == log
+    assert len(log) == 4
+    for one, two in zip(policy_parameters(whole.lm).values(), policy_parameters(resumed.lm).values(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_steps_raise_the_reward(made, tmp_path):
+    run = made(
+        lora=LoraSettings(r=4, top_layers=2),
+        rounds=14,
+        num_generations=16,
+        num_iterations=2,
+        per_device_train_batch_size=32,
+        learning_rate=2e-2,
+        warmup_ratio=0.0,
+        lr_scheduler_type="constant",
+        kl_coef=0.0,
+        save_steps=99,
+    )
+    counts = np.bincount(np.concatenate(run.sampler.at(0).token_ids))
+    wanted = np.argsort(-counts, kind="stable")[:5]
+    run.task._rewards_at = lambda step: np.array([np.isin(i, wanted).mean() for i in run.sampler.at(step).token_ids])
+    log = run.train(tmp_path).log
+    first, last = (np.mean([entry["reward"] for entry in part]) for part in (log[:2], log[-2:]))
+    assert last > 2 * first
+
+
+def test_the_run_names_its_method_and_is_measured_each_round(tiny_model_dir, proxy, workspace, tmp_path):
+    context = RunContext("ppo", workspace.artifacts, tmp_path / "run", seed=5, now=lambda: NOW)
+    watched = Watched(PROMPTS, TrainingRewards(proxy, None), (), None)
+    policy = run_ppo(load(str(tiny_model_dir)), settings(), context, watched, start=None)
+    assert (policy.method, policy.steps_run) == ("ppo", 4)
+    assert [checkpoint.step for checkpoint in policy.checkpoints] == [0, 2, 4]
