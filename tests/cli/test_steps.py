@@ -290,6 +290,8 @@ def test_a_run_is_written_for_another_trainer_with_the_policy_that_it_begins_fro
     assert "a reward with the aggregation mean" in refused(
         *command[:-1], tmp_path / "b", "--set", "grpo.aggregation=mean"
     )
+    parts = "reward_parts.learnt.weight=2"
+    assert "the learnt reward alone" in refused(*command[:-1], tmp_path / "c", "--set", parts)
 
 
 def test_a_run_from_the_base_model_names_it(stepped, tmp_path, tiny_model_dir):
