@@ -107,10 +107,8 @@ def build_tiny_model(directory: Path, *, layers: int = 4, width: int = 32) -> Pa
 @pytest.fixture(scope="session")
 def tiny_model_dir(tmp_path_factory):
     """The tiny model; from here on models load in float32, also where the processor would rather have bfloat16."""
-    import torch
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("assay.lm.loading.native_dtype", lambda: torch.float32)
+        patch.setenv("ASSAY_DTYPE", "float32")
         yield build_tiny_model(tmp_path_factory.mktemp("tiny-model"))
 
 

@@ -83,9 +83,9 @@ def test_without_constraints_the_reward_is_as_it_was():
 
 def test_multipliers_move_once_a_step_and_price_what_they_limit():
     settings = (
-        ConstraintSettings(on="cost", limit=0.5, k_p=0.0, k_i=2.0),
-        ConstraintSettings(on="quality", limit=1.0, direction="at_least", k_p=1.0, k_i=0.0),
-        ConstraintSettings(on="kl", limit=1.0, k_p=0.5, k_i=0.0),
+        ConstraintSettings(name="cost", limit=0.5, k_p=0.0, k_i=2.0),
+        ConstraintSettings(name="quality", limit=1.0, direction="at_least", k_p=1.0, k_i=0.0),
+        ConstraintSettings(name="kl", limit=1.0, k_p=0.5, k_i=0.0),
     )
     held = Lagrangian(settings)
     assert held.costs == ("cost", "quality")
@@ -104,7 +104,7 @@ def test_multipliers_move_once_a_step_and_price_what_they_limit():
 
 
 def test_a_proxy_point_turns_the_reward_round_where_it_is_passed():
-    held = Lagrangian((ConstraintSettings(on="reward", limit=1.0, k_p=0.0, k_i=1.0, start=1.0),))
+    held = Lagrangian((ConstraintSettings(name="reward", limit=1.0, k_p=0.0, k_i=1.0, start=1.0),))
     reward = np.array([1.0, 3.0])
     held.update(0, 0.0, reward, {})
     # The multiplier is 1 + (2 - 1) = 2, so (r - 2 r) / 3: more reward is worse now.
@@ -125,7 +125,7 @@ LONG = {
 
 def test_an_active_constraint_binds_where_the_cost_would_rise_without_it(made, tmp_path):
     limit = 0.3
-    held = {"on": "cost", "limit": limit, "k_p": 4.0, "k_i": 1.0, "k_d": 4.0, "bound": 20.0}
+    held = {"name": "cost", "limit": limit, "k_p": 4.0, "k_i": 1.0, "k_d": 4.0, "bound": 20.0}
     free, bound = made(grpo(**LONG)), made(grpo(**LONG, constraints=[held]))
     free.train(tmp_path / "free")
     log = bound.train(tmp_path / "bound").log
@@ -142,7 +142,7 @@ def test_an_active_constraint_binds_where_the_cost_would_rise_without_it(made, t
 
 def test_the_multiplier_of_the_kl_holds_its_budget(made, tmp_path):
     budget = 1.0
-    kl = {"on": "kl", "limit": budget, "k_p": 0.5, "k_i": 0.3}
+    kl = {"name": "kl", "limit": budget, "k_p": 0.5, "k_i": 0.3}
     short = LONG | {"rounds": 14}
     free, held = made(grpo(**short)), made(grpo(**short, kl_estimator="k2", constraints=[kl]))
     last = {}
@@ -156,8 +156,8 @@ def test_the_multiplier_of_the_kl_holds_its_budget(made, tmp_path):
 
 
 COSTS = [
-    {"on": "cost", "limit": -0.1, "k_p": 1.0, "k_i": 0.5, "k_d": 0.5, "smoothing": 0.3},
-    {"on": "reward", "limit": 0.2},
+    {"name": "cost", "limit": -0.1, "k_p": 1.0, "k_i": 0.5, "k_d": 0.5, "smoothing": 0.3},
+    {"name": "reward", "limit": 0.2},
 ]
 
 
@@ -202,7 +202,7 @@ def test_a_watched_run_shows_its_constraints_to_the_monitors_and_they_ring_at_th
     bank = MonitorBank(build_monitors({"multiplier_bound": {"updates": 2, "action": "stop"}}))
     told = Watched(PROMPTS, TrainingRewards(proxy, None), (), bank)
     context = RunContext("grpo", workspace.artifacts, tmp_path / "run", seed=5, now=lambda: NOW)
-    impossible = {"on": "words", "limit": -5.0, "k_p": 1.0, "bound": 0.5}
+    impossible = {"name": "words", "limit": -5.0, "k_p": 1.0, "bound": 0.5}
     settings = grpo(rounds=4, constraints=[impossible])
     policy = run_grpo(load(str(tiny_model_dir)), settings, context, told, start=None)
     seen = [checkpoint.observation.values for checkpoint in policy.checkpoints]
@@ -233,15 +233,15 @@ def test_costs_are_scored_once_a_step_and_an_unknown_one_is_refused(tiny_model_d
 @pytest.mark.parametrize(
     ("settings", "changes", "said"),
     [
-        (grpo, {"constraints": [{"on": "kl", "limit": 1.0}], "kl_target": 1.0}, "would both move"),
-        (grpo, {"constraints": [{"on": "kl", "limit": 1.0}], "kl_coef": 0.0, "kl_estimator": "k1"}, "no gradient"),
-        (grpo, {"constraints": [{"on": "a", "limit": 1.0}, {"on": "a", "limit": 2.0}]}, "a twice"),
-        (grpo, {"constraints": [{"on": "rules", "limit": 1.0}]}, "`rules` beside"),
+        (grpo, {"constraints": [{"name": "kl", "limit": 1.0}], "kl_target": 1.0}, "would both move"),
+        (grpo, {"constraints": [{"name": "kl", "limit": 1.0}], "kl_coef": 0.0, "kl_estimator": "k1"}, "no gradient"),
+        (grpo, {"constraints": [{"name": "a", "limit": 1.0}, {"name": "a", "limit": 2.0}]}, "a twice"),
+        (grpo, {"constraints": [{"name": "rules", "limit": 1.0}]}, "`rules` beside"),
         (grpo, {"rules": [{"rule": "ends_sentence"}]}, "`rules` beside"),
-        (grpo, {"constraints": [{"on": "a", "limit": 1.0, "k_p": 0.0, "k_i": 0.0}]}, "never moves"),
-        (grpo, {"constraints": [{"on": "a", "limit": 1.0, "start": 11.0}]}, "up to the bound"),
-        (grpo, {"constraints": [{"on": "kl", "limit": 1.0, "direction": "at_least"}]}, "at_most for kl"),
-        (online, {"constraints": [{"on": "kl", "limit": 1.0}]}, "take grpo"),
+        (grpo, {"constraints": [{"name": "a", "limit": 1.0, "k_p": 0.0, "k_i": 0.0}]}, "never moves"),
+        (grpo, {"constraints": [{"name": "a", "limit": 1.0, "start": 11.0}]}, "up to the bound"),
+        (grpo, {"constraints": [{"name": "kl", "limit": 1.0, "direction": "at_least"}]}, "at_most for kl"),
+        (online, {"constraints": [{"name": "kl", "limit": 1.0}]}, "take grpo"),
     ],
 )
 def test_constraints_that_cannot_work_are_refused(settings, changes, said):

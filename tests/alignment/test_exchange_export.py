@@ -173,7 +173,7 @@ def test_what_is_lost_on_the_way_is_told(tmp_path):
         ("verl", grpo(scale_rewards="batch"), "scale_rewards"),
         ("openrlhf", DpoSettings(loss_type="hinge"), "loss_type"),
         ("openrlhf", SftSettings(max_steps=3), "max_steps"),
-        ("verl", grpo(constraints=[{"on": "kl", "limit": 1.0}]), "constraints"),
+        ("verl", grpo(constraints=[{"name": "kl", "limit": 1.0}]), "constraints"),
     ],
 )
 def test_what_a_trainer_cannot_do_is_refused(peer, settings, named, tmp_path):

@@ -183,6 +183,20 @@ def test_a_further_reward_has_a_name_of_its_own_and_leaves_the_proxy_alone(train
         assert "expected a name of small letters" in refused(*train, "--name", name)
 
 
+def test_a_run_keeps_a_stored_cost_below_its_limit_or_says_by_how_much_it_does_not(trained):
+    workspace, _ = trained
+    train = ("reward", "train", "-w", workspace.directory, "--kind", "cost", "--set", "cost.directions=8")
+    done(*train, "--name", "damage")
+    run = ("align", "grpo", "-w", workspace.directory, "--set", "max_prompts=3", "--set", "grpo.rounds=1")
+    limits = "grpo.constraints=[{name: damage, limit: -1.0}]"
+    said = done(*run, "--set", "grpo.max_completion_length=4", "--set", limits)
+    policy = workspace.records.get(PolicyVersion, made(said))
+    seen = policy.checkpoints[-1].observation.values
+    assert seen["constraints/damage/violation"] == pytest.approx(seen["constraints/damage/value"] + 1.0)
+    assert "damage" in [signal.name for signal in policy.training_signals]
+    assert "expected a stored reward as a part" in refused(*run, "--set", "grpo.constraints=[{name: fun, limit: 1}]")
+
+
 def test_pairs_are_chosen_by_an_ensemble_alone_for_other_heads_cannot_disagree_on_one(trained, tmp_path):
     workspace, ids = trained
     pool = write_rows(

@@ -23,7 +23,7 @@ TINY = {
         "rounds": 1,
         "num_generations": 2,
         "max_completion_length": 4,
-        "constraints": [{"on": "kl", "limit": 3.0}, {"on": "rules", "limit": 0.9, "direction": "at_least"}],
+        "constraints": [{"name": "kl", "limit": 3.0}, {"name": "rules", "limit": 0.9, "direction": "at_least"}],
         "rules": [{"rule": "ends_sentence"}],
     },
     "ppo": {"rounds": 1, "num_generations": 1, "num_iterations": 1, "max_completion_length": 4},

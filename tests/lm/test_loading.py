@@ -9,7 +9,7 @@ from assay.lm import Sampling, generate, load
 from assay.lm.bundled import bundled_directory, bundled_gguf
 from assay.lm.loading import native_dtype
 from assay.records.conversation import user_prompt
-from assay.records.errors import ModelError
+from assay.records.errors import ConfigError, ModelError
 
 
 def test_a_directory_that_does_not_exist_is_named(tmp_path):
@@ -49,9 +49,18 @@ def test_the_dtype_follows_the_processor(monkeypatch, tmp_path):
         monkeypatch.setattr(Path, "read_text", lambda *_args, **_kwargs: flags)
         return native_dtype()
 
+    monkeypatch.delenv("ASSAY_DTYPE", raising=False)
     assert with_flags("flags: avx2 fma") == torch.float32
     assert with_flags("flags: avx2 avx512_bf16") == torch.bfloat16
     assert with_flags("flags: amx_bf16") == torch.bfloat16
+
+
+def test_the_dtype_can_be_told_so_that_numbers_are_the_same_on_another_processor(monkeypatch):
+    monkeypatch.setenv("ASSAY_DTYPE", "bfloat16")
+    assert native_dtype() == torch.bfloat16
+    monkeypatch.setenv("ASSAY_DTYPE", "float16")
+    with pytest.raises(ConfigError, match="float32 or bfloat16 in ASSAY_DTYPE; got 'float16'"):
+        native_dtype()
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ class Lagrangian:
     """The multipliers of a run by the name of what they constrain; without constraints it changes nothing."""
 
     def __init__(self, settings: Sequence[ConstraintSettings]) -> None:
-        self._multipliers = {one.on: _multiplier(one) for one in settings}
+        self._multipliers = {one.name: _multiplier(one) for one in settings}
         self._values: dict[str, float] = {}
         self._updated_at: int | None = None
 
@@ -84,6 +84,6 @@ class Lagrangian:
 
 
 def _multiplier(settings: ConstraintSettings) -> Multiplier:
-    constraint = Constraint(settings.on, settings.limit, settings.direction)
+    constraint = Constraint(settings.name, settings.limit, settings.direction)
     gains = Gains(settings.k_p, settings.k_i, settings.k_d, settings.smoothing)
     return Multiplier(constraint, gains, start=settings.start, bound=settings.bound)

@@ -126,8 +126,8 @@ class DpoSettings(TrainerSettings):
 class ConstraintSettings(Value):
     """One limit that a run must keep, held by a multiplier that a controller moves once a draw."""
 
-    on: str = Field(min_length=1)
-    """What is limited: `kl`, `reward` (a proxy point), `words`, `rules`, or a cost that the caller names."""
+    name: str = Field(min_length=1)
+    """What is limited: `kl`, `reward` (a proxy point), `words`, `rules`, or a stored reward (a cost) by name or id."""
     limit: float
     """The mean over a draw that must not be passed, in the value's own unit; nats a completion for `kl`."""
     direction: Literal["at_most", "at_least"] = "at_most"
@@ -151,7 +151,7 @@ class ConstraintSettings(Value):
             raise ValueError("expected k_p or k_i above 0, or the multiplier never moves")
         if self.start > self.bound:
             raise ValueError(f"expected a start up to the bound of {self.bound:g}; got {self.start:g}")
-        if self.on == "kl" and self.direction == "at_least":
+        if self.name == "kl" and self.direction == "at_least":
             raise ValueError("expected at_most for kl: nothing is gained by leaving the reference")
         return self
 
@@ -189,7 +189,7 @@ class OnlineDpoSettings(TrainerSettings):
     @model_validator(mode="after")
     def _constraints_fit(self) -> Self:
         check_constraints(self.constraints, self.rules)
-        if any(one.on == "kl" for one in self.constraints):
+        if any(one.name == "kl" for one in self.constraints):
             raise ValueError("constraints: online_dpo learns from hard labels, whose KL no beta holds; take grpo")
         return self
 
@@ -242,7 +242,7 @@ class GrpoSettings(TrainerSettings):
     @model_validator(mode="after")
     def _kl_acts(self) -> Self:
         check_constraints(self.constraints, self.rules)
-        is_held = any(one.on == "kl" for one in self.constraints)
+        is_held = any(one.name == "kl" for one in self.constraints)
         if is_held and self.kl_target is not None:
             raise ValueError("kl_target and a constraint on kl would both move the KL coefficient; take one of them")
         if (self.kl_coef or is_held) and self.kl_estimator == "k1" and self.loss_type in ("grpo", "dapo", "dr_grpo"):
@@ -294,7 +294,7 @@ class PpoSettings(TrainerSettings):
 
 def check_constraints(constraints: Sequence[ConstraintSettings], rules: Sequence[dict[str, Any]]) -> None:
     """Raise ValueError for two constraints on one thing, or rules without a constraint on them and the other way."""
-    names = [one.on for one in constraints]
+    names = [one.name for one in constraints]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"constraints: expected each thing limited once; got {', '.join(twice)} twice")

@@ -71,7 +71,10 @@ class Walk:
         lm = load(self.config.model)
         began_with = self.output("model", "model")
         if began_with is not None and began_with != lm.id:
-            got, do = f"weights {lm.id[:12]}", "restore the model, or begin anew in another directory"
+            got, do = (
+                f"weights {lm.id[:12]}",
+                "restore the model (and ASSAY_DTYPE, if the processor is another), or begin anew elsewhere",
+            )
             raise ModelError(explain(expected=f"{lm.source!r} with weights {began_with[:12]}", got=got, do=do))
         return lm
 

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from assay.lm.bundled import bundled_directory
-from assay.records.errors import ModelError, explain
+from assay.records.errors import ConfigError, ModelError, explain
 
 
 @dataclass
@@ -83,11 +83,22 @@ def load(source: str = "default", *, adapter: Path | None = None, dtype: torch.d
     return lm
 
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""What weights are loaded as, by the name that `$ASSAY_DTYPE` may give."""
+
+
 def native_dtype() -> torch.dtype:
     """bfloat16 where the processor multiplies it natively (avx512_bf16, amx_bf16), float32 otherwise.
 
-    Without that support bfloat16 is emulated and slower than float32.
+    Without that support bfloat16 is emulated and slower than float32. `$ASSAY_DTYPE` overrules the processor, so that a
+    run has the same numbers on another one. Raises ConfigError for anything but the names of the two.
     """
+    asked = os.environ.get("ASSAY_DTYPE")
+    if asked is not None:
+        if asked not in DTYPES:
+            do = "name one of them, or unset it to leave it to the processor"
+            raise ConfigError(explain(expected=f"{' or '.join(DTYPES)} in ASSAY_DTYPE", got=repr(asked), do=do))
+        return DTYPES[asked]
     if torch.cuda.is_available():
         return torch.bfloat16
     try:

@@ -13,7 +13,7 @@ from assay.cli.stages.learn import open_reward
 from assay.cli.walk import Walk
 from assay.records.errors import FirewallError, InputError, explain
 from assay.records.identity import ScorerIdentity
-from assay.records.reward import RewardVersion
+from assay.records.reward import RewardKind, RewardVersion
 from assay.rewards.composite import LEARNT, CompositeReward, Declared, Part, read_parts
 from assay.rewards.protocol import RewardModel
 from assay.storage.firewall import Registration
@@ -44,7 +44,7 @@ def open_optimised(
     parts = [_part(walk, one, aggregation) for one in read_parts(declared)]
     composite = CompositeReward(tuple(parts))
     signals = (*(part.identity for part in parts), composite.identity())
-    _register(walk, signals)
+    register(walk, signals)
     return Optimised(composite, "parts", signals)
 
 
@@ -61,12 +61,21 @@ def _part(walk: Walk, declared: Declared, aggregation: str | None) -> Part:
     if declared.name == LEARNT:
         model, _, (identity,) = _learnt(walk, PROXY, aggregation)
         return Part(declared.name, declared.weight, model, identity)
-    version = _version(walk, declared.reward or "")
+    model, identity, _ = open_part(walk, declared.reward or "")
+    return Part(declared.name, declared.weight, model, identity)
+
+
+def open_part(walk: Walk, reward: str) -> tuple[RewardModel, ScorerIdentity, RewardKind | None]:
+    """A stored reward that a run may see, by name or id, with its identity and what it is made of.
+
+    Raises InputError for one that was not trained, FirewallError for one that judges or watches.
+    """
+    version = _version(walk, reward)
     if version.name in ("watch-panel", HELD_OUT_REWARD):
         do = "name a reward that was trained to be optimised"
         raise FirewallError(explain(expected="a reward to optimise", got=f"the {version.name}", do=do))
     model, identity = open_reward(walk, version.id)
-    return Part(declared.name, declared.weight, model, identity)
+    return model, identity, version.made_of
 
 
 def _version(walk: Walk, reward: str) -> RewardVersion:
@@ -80,6 +89,7 @@ def _version(walk: Walk, reward: str) -> RewardVersion:
     return records.get(RewardVersion, latest or reward)
 
 
-def _register(walk: Walk, signals: Sequence[ScorerIdentity]) -> None:
+def register(walk: Walk, signals: Sequence[ScorerIdentity]) -> None:
+    """Enter scorers on the training side. Raises FirewallError where one judges already."""
     for identity in signals:
         walk.workspace.firewall.register(Registration(created_at=now(), side="training", identity=identity))

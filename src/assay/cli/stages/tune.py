@@ -1,9 +1,7 @@
 """Tune: the policies of a run: SFT, DPO on people's preferences, the unguarded and the guarded loop, best-of-n."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -26,6 +24,7 @@ from assay.cli.asking import ask_people
 from assay.cli.context import console, now
 from assay.cli.stages.auditing import open_audit
 from assay.cli.stages.learn import PLAIN, choose, open_reward, require_texts_fit
+from assay.cli.stages.limited import with_limits
 from assay.cli.stages.optimised import open_optimised
 from assay.cli.walk import Outcome, Walk, stage_seed
 from assay.lm import Sampling, generate, load_adapter
@@ -40,10 +39,7 @@ from assay.records.policy import CheckpointRecord, PolicyVersion
 from assay.records.preference import Preference
 from assay.records.provenance import Provenance, code_version
 from assay.records.record import digest
-from assay.rewards.protocol import scoring
-from assay.rewards.rules import build_rules
 from assay.storage import SplitName
-from assay.storage.firewall import Registration
 
 STARTS = ("dpo", "sft")
 """Stages that a later run starts from, the latest first."""
@@ -114,14 +110,13 @@ def tune_grpo(walk: Walk) -> Outcome:
     if settings is None:
         return Outcome(skipped=("GRPO: the recipe does not ask for it",), said="left out")
     watched = watched_run(walk, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
-    watched = with_rules(walk, watched, settings.rules)
+    lm = walk.fresh_model()
+    watched = with_limits(walk, lm, watched, settings.constraints, settings.rules)
     completions = len(watched.prompts) * settings.num_generations
     per_round = -(-completions // settings.per_device_train_batch_size) * settings.num_iterations
     steps = per_round * settings.rounds
     with walk.bar("GRPO", min(steps, settings.max_steps or steps)) as advance:
-        policy = run_grpo(
-            walk.fresh_model(), settings, run_context(walk, "grpo", advance), watched, start=start_of(walk)
-        )
+        policy = run_grpo(lm, settings, run_context(walk, "grpo", advance), watched, start=start_of(walk))
     return store_policy(walk, policy, how_it_ended(policy))
 
 
@@ -188,13 +183,12 @@ def tune_best_of_n(walk: Walk) -> Outcome:
 
 def _online(walk: Walk, name: str, settings: OnlineDpoSettings, *, reward: str = "proxy") -> Outcome:
     watched = watched_run(walk, reward=reward, aggregation=settings.aggregation, is_guarded=settings.is_guarded)
-    watched = with_rules(walk, watched, settings.rules)
+    lm = walk.fresh_model()
+    watched = with_limits(walk, lm, watched, settings.constraints, settings.rules)
     per_round = -(-len(watched.prompts) // settings.per_device_train_batch_size) * settings.epochs_per_round
     steps = per_round * settings.rounds
     with walk.bar(f"{name} loop", min(steps, settings.max_steps or steps)) as advance:
-        policy = run_online_dpo(
-            walk.fresh_model(), settings, run_context(walk, name, advance), watched, start=start_of(walk)
-        )
+        policy = run_online_dpo(lm, settings, run_context(walk, name, advance), watched, start=start_of(walk))
     return store_policy(walk, policy, how_it_ended(policy))
 
 
@@ -265,20 +259,6 @@ def watched_run(
     bank = MonitorBank(monitors) if is_guarded else None
     audit = open_audit(walk) if is_guarded else None
     return Watched(loop_prompts(walk), TrainingRewards(optimised.model, watch), tuple(signals), bank, audit)
-
-
-def with_rules(walk: Walk, watched: Watched, rules: Sequence[Mapping[str, Any]]) -> Watched:
-    """The same with the share of rules kept as something that constraints may limit, registered as a training signal.
-
-    Raises ConfigError for rules that are none, FirewallError where the same rules judge already.
-    """
-    if not rules:
-        return watched
-    reward = build_rules(rules)
-    identity = reward.identity("constraint-rules")
-    walk.workspace.firewall.register(Registration(created_at=now(), side="training", identity=identity))
-    costs = {**watched.costs, "rules": scoring(reward)}
-    return replace(watched, costs=costs, signals=(*watched.signals, identity))
 
 
 def dpo_preferences(walk: Walk) -> list[Preference]:
