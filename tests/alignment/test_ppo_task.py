@@ -7,8 +7,8 @@ from alignment_cases import NOW
 
 from assay.alignment import RunContext, TrainingRewards, Watched
 from assay.alignment.critic import Critic
+from assay.alignment.online import run_ppo
 from assay.alignment.ppo import PpoTask
-from assay.alignment.ppo_run import run_ppo
 from assay.alignment.sampling import PolicySampler
 from assay.alignment.settings import PpoSettings
 from assay.alignment.trainer import train

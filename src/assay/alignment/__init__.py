@@ -1,26 +1,20 @@
 """Alignment: takes prompts and a reward, preferences or demonstrations; yields a policy version with its monitor trail.
 
-`runs` is the room in reading order, one function a method; `distillation` has two more, `ppo_run` one. `sft`, `dpo`,
-`online_dpo`, `grpo`, `ppo` (with its `critic`), `best_of_n`, `best_of_n_sft` and `gkd` (with its `teachers`) are the
-methods, `losses` their losses; `estimators`, `constraints` and `lagrangian` stand between a reward and a loss, `rounds`
-is what methods that sample share. `trainer` is the step loop, `checkpoint` exact resume, `distributed` several
-processes, `sampling` and `measuring` what is seen of the policy on the way, `rollouts` a server that samples it,
-`scoring` the proxy reward, the watch panel and costs, `auditing` a panel that looks at some of it, `settings` what a
-run is told. `exchange` takes runs from TRL's configurations and writes runs for other trainers.
+One function a method: SFT and DPO in `runs`, with what all share, those that sample in `online`, two that distil in
+`distillation`. `sft`, `dpo`, `online_dpo`, `grpo`, `ppo` (with its `critic`), `best_of_n`, `best_of_n_sft` and `gkd`
+(with its `teachers`) are the methods, `losses` their losses; `estimators`, `constraints` and `lagrangian` stand between
+a reward and a loss, `rounds` is what methods that sample share. `trainer` is the step loop, `checkpoint` exact resume,
+`distributed` several processes, `sampling` and `measuring` what is seen of the policy on the way, `rollouts` a server
+that samples it, `scoring` the proxy reward, the watch panel and costs, `auditing` a panel that looks at some of it,
+`settings` what a run is told. `exchange` takes runs from TRL's configurations and writes runs for other trainers.
 """
 
 from assay.alignment.auditing import Answer, Audit, AuditItem
 from assay.alignment.best_of_n import best_of_n_path, draw_candidates, pick_best
 from assay.alignment.distillation import run_best_of_n_sft, run_gkd
+from assay.alignment.online import run_grpo, run_online_dpo, run_ppo
 from assay.alignment.rollouts import RolloutSettings, ServedCompletions
-from assay.alignment.runs import (
-    RunContext,
-    Watched,
-    run_dpo,
-    run_grpo,
-    run_online_dpo,
-    run_sft,
-)
+from assay.alignment.runs import RunContext, Watched, run_dpo, run_sft
 from assay.alignment.scoring import TrainingRewards
 from assay.alignment.settings import (
     BestOfNSftSettings,
@@ -28,6 +22,7 @@ from assay.alignment.settings import (
     GkdSettings,
     GrpoSettings,
     OnlineDpoSettings,
+    PpoSettings,
     SftSettings,
 )
 
@@ -40,6 +35,7 @@ __all__ = [
     "GkdSettings",
     "GrpoSettings",
     "OnlineDpoSettings",
+    "PpoSettings",
     "RolloutSettings",
     "RunContext",
     "ServedCompletions",
@@ -54,5 +50,6 @@ __all__ = [
     "run_gkd",
     "run_grpo",
     "run_online_dpo",
+    "run_ppo",
     "run_sft",
 ]

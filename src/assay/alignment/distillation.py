@@ -4,27 +4,13 @@ from collections.abc import Sequence
 
 from assay.alignment.best_of_n_sft import BestOfNSftTask
 from assay.alignment.gkd import GkdTask
-from assay.alignment.runs import (
-    RunContext,
-    Watched,
-    adapter_path,
-    begins_with,
-    begun,
-    measuring_with,
-    observing,
-    prepare_policy,
-    take_steps,
-    version_of,
-    watched_outcome,
-)
-from assay.alignment.sampling import PolicySampler
-from assay.alignment.scoring import StepScorer
+from assay.alignment.online import online_run
+from assay.alignment.runs import RunContext, Watched, adapter_path
 from assay.alignment.settings import BestOfNSftSettings, GkdSettings
 from assay.alignment.teachers import Teachers
-from assay.lm import LanguageModel, Sampling
+from assay.lm import LanguageModel
 from assay.records.errors import TrainingError, explain
 from assay.records.policy import PolicyVersion
-from assay.records.record import digest
 
 
 def run_best_of_n_sft(
@@ -36,19 +22,9 @@ def run_best_of_n_sft(
     start: PolicyVersion | None,
 ) -> PolicyVersion:
     """Fine-tune on the proxy's pick of n of the policy's own completions, from `start`, round after round."""
-    ref = prepare_policy(lm, adapter_path(context, start), settings, seed=context.seed)
-    sampling = Sampling(max_tokens=settings.max_completion_length, temperature=settings.temperature, seed=context.seed)
-    sampler = PolicySampler(
-        lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref, source=context.completions
-    )
-    scorer = StepScorer(lm, sampler, watched.rewards)
-    task = BestOfNSftTask(lm, sampler, lambda step: scorer.at(step).proxy.reward, settings, seed=context.seed)
-    measuring = measuring_with(lm, sampler, scorer, watched, context, every=settings.measure_steps)
-    observer = observing(measuring, task, sampler, context, begun("best_of_n_sft", task, context, watched))
-    data_hash = digest([[message.model_dump() for message in prompt] for prompt in watched.prompts])
-    steps = take_steps(lm, task, settings, context, data_hash, observer, *begins_with(start, watched))
-    outcome = watched_outcome(lm, observer, watched, start, steps, data_hash)
-    return version_of("best_of_n_sft", settings, context, outcome)
+    run = online_run(lm, settings, context, watched, start, temperature=settings.temperature)
+    task = BestOfNSftTask(lm, run.sampler, run.rewards_at, settings, seed=context.seed)
+    return run.pushed("best_of_n_sft", task, every=settings.measure_steps)
 
 
 def run_gkd(
@@ -67,22 +43,11 @@ def run_gkd(
     """
     _check_teachers(lm, teachers)
     settings = settings.model_copy(update={"teachers": tuple(teacher.id for teacher in teachers)})
-    ref = prepare_policy(lm, adapter_path(context, start), settings, seed=context.seed)
+    run = online_run(lm, settings, context, watched, start)
     adapters = [adapter_path(context, teacher) for teacher in teachers]
-    sampling = Sampling(max_tokens=settings.max_completion_length, temperature=1.0, seed=context.seed)
-    sampler = PolicySampler(
-        lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref, source=context.completions
-    )
-    scorer = StepScorer(lm, sampler, watched.rewards)
-    task = GkdTask(lm, sampler, Teachers(lm, adapters, mean=settings.teacher_mean), settings, seed=context.seed)
-    measuring = measuring_with(lm, sampler, scorer, watched, context, every=task.steps_per_round)
-    observer = observing(measuring, task, sampler, context, begun("gkd", task, context, watched))
-    data_hash = digest([[message.model_dump() for message in prompt] for prompt in watched.prompts])
-    steps = take_steps(lm, task, settings, context, data_hash, observer, *begins_with(start, watched))
-    outcome = watched_outcome(lm, observer, watched, start, steps, data_hash)
+    task = GkdTask(lm, run.sampler, Teachers(lm, adapters, mean=settings.teacher_mean), settings, seed=context.seed)
     inherited = [signal for teacher in teachers for signal in teacher.training_signals]
-    signals = {signal.content_hash: signal for signal in (*watched.training_signals, *inherited)}
-    return version_of("gkd", settings, context, {**outcome, "training_signals": tuple(signals.values())})
+    return run.pushed("gkd", task, every=task.steps_per_round, inherited=inherited)
 
 
 def _check_teachers(lm: LanguageModel, teachers: Sequence[PolicyVersion]) -> None:

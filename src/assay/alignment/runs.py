@@ -1,4 +1,4 @@
-"""Runs: one function a method, from records to a policy version with its trail of checkpoints and alarms.
+"""Runs: from records to a policy version with its trail of checkpoints and alarms. SFT and DPO, and what all share.
 
 Takes a language model with no adapter yet; adds the policy's (fresh, or continuing the reference's), trains it under
 the observer's eyes, and keeps the checkpoint that the monitors allow.
@@ -16,13 +16,11 @@ from assay.alignment.acting import ActingObserver
 from assay.alignment.auditing import Audit, Auditor
 from assay.alignment.distributed import ALONE, Group
 from assay.alignment.dpo import DpoTask, Kept
-from assay.alignment.grpo import GrpoTask
 from assay.alignment.measuring import MeasuringObserver
-from assay.alignment.online_dpo import OnlineDpoTask
 from assay.alignment.rollouts import CompletionSource
 from assay.alignment.sampling import PolicySampler
-from assay.alignment.scoring import StepCosts, StepScorer, TrainingRewards
-from assay.alignment.settings import DpoSettings, GrpoSettings, OnlineDpoSettings, SftSettings, TrainerSettings
+from assay.alignment.scoring import StepScorer, TrainingRewards
+from assay.alignment.settings import DpoSettings, SftSettings, TrainerSettings
 from assay.alignment.sft import SftTask
 from assay.alignment.trainer import Shareable, Task, train
 from assay.lm import LanguageModel, Sampling, add_lora, generate, load_adapter, save_adapter
@@ -139,64 +137,6 @@ def run_dpo(
     steps = take_steps(lm, task, settings, context, data_hash, observer, *begins_with(start, watched))
     shutil.rmtree(lower, ignore_errors=True)  # it holds the texts' states, and a run that has ended reads no more
     return version_of("dpo", settings, context, watched_outcome(lm, observer, watched, start, steps, data_hash))
-
-
-def run_online_dpo(
-    lm: LanguageModel,
-    settings: OnlineDpoSettings,
-    context: RunContext,
-    watched: Watched,
-    *,
-    start: PolicyVersion | None,
-) -> PolicyVersion:
-    """Push the policy against the proxy reward from `start`, in rounds, until the monitors end it or the rounds do."""
-    ref = prepare_policy(lm, adapter_path(context, start), settings, seed=context.seed)
-    sampling = Sampling(max_tokens=settings.max_completion_length, temperature=settings.temperature, seed=context.seed)
-    sampler = PolicySampler(
-        lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref, source=context.completions
-    )
-    scorer = StepScorer(lm, sampler, watched.rewards)
-    costs = StepCosts(sampler, watched.costs)
-    task = OnlineDpoTask(
-        lm, sampler, lambda step: scorer.at(step).proxy.reward, settings, seed=context.seed, costs_at=costs.at
-    )
-    measuring = measuring_with(lm, sampler, scorer, watched, context, every=task.steps_per_round)
-    observer = observing(measuring, task, sampler, context, begun("online_dpo", task, context, watched))
-    data_hash = digest([[message.model_dump() for message in prompt] for prompt in watched.prompts])
-    steps = take_steps(lm, task, settings, context, data_hash, observer, *begins_with(start, watched))
-    return version_of("online_dpo", settings, context, watched_outcome(lm, observer, watched, start, steps, data_hash))
-
-
-def run_grpo(
-    lm: LanguageModel,
-    settings: GrpoSettings,
-    context: RunContext,
-    watched: Watched,
-    *,
-    start: PolicyVersion | None,
-) -> PolicyVersion:
-    """Push the policy against the proxy reward by policy gradients, in rounds, until monitors end it or rounds do."""
-    ref = prepare_policy(lm, adapter_path(context, start), settings, seed=context.seed)
-    sampling = Sampling(max_tokens=settings.max_completion_length, temperature=1.0, seed=context.seed)
-    sampler = PolicySampler(
-        lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref, source=context.completions
-    )
-    scorer = StepScorer(lm, sampler, watched.rewards)
-    costs = StepCosts(sampler, watched.costs)
-    task = GrpoTask(
-        lm,
-        sampler,
-        lambda step: scorer.at(step).proxy.reward,
-        settings,
-        seed=context.seed,
-        ref_adapter=ref,
-        costs_at=costs.at,
-    )
-    measuring = measuring_with(lm, sampler, scorer, watched, context, every=task.steps_per_round)
-    observer = observing(measuring, task, sampler, context, begun("grpo", task, context, watched))
-    data_hash = digest([[message.model_dump() for message in prompt] for prompt in watched.prompts])
-    steps = take_steps(lm, task, settings, context, data_hash, observer, *begins_with(start, watched))
-    return version_of("grpo", settings, context, watched_outcome(lm, observer, watched, start, steps, data_hash))
 
 
 def prepare_policy(lm: LanguageModel, start: Path | None, settings: TrainerSettings, *, seed: int) -> str | None:

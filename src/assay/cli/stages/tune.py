@@ -16,9 +16,9 @@ from assay.alignment import (
     run_dpo,
     run_grpo,
     run_online_dpo,
+    run_ppo,
     run_sft,
 )
-from assay.alignment.ppo_run import run_ppo
 from assay.alignment.rollouts import CompletionSource
 from assay.cli.asking import ask_people
 from assay.cli.context import console, now
