@@ -67,6 +67,11 @@ def test_flags_name_parts_and_weights_and_the_run_logs_what_each_contributes(lea
     assert {signal.content_hash for signal in signals.values()} <= registered
 
 
+def test_a_method_that_pushes_against_no_reward_refuses_the_flags(learnt):
+    said = refused("align", "sft", "-w", learnt.directory, *funcs("learnt"))
+    assert "a method that pushes against a reward; got sft; leave --reward-funcs and --reward-weights out" in said
+
+
 def test_rules_alone_are_bounded_and_state_no_disagreement(learnt):
     config = learnt.directory / "parts.yaml"
     config.write_text(

@@ -39,7 +39,7 @@ DistributedOption = Annotated[
 ]
 RayOption = Annotated[bool, typer.Option("--ray", help="Let Ray Train start the processes; needs `assay[ray]`.")]
 SHAREABLE = ("sft", "dpo")
-PUSHING = ("online-dpo", "grpo", "ppo", "best-of-n-sft")
+PUSHING = ("online_dpo", "grpo", "ppo", "best_of_n_sft")
 """Methods whose reward may have parts."""
 
 align = typer.Typer(no_args_is_help=True, help="Tune a policy under the eyes of the monitors.")
@@ -66,7 +66,7 @@ WeightsOption = Annotated[
 
 
 def _align_by(method: str) -> Callable[..., None]:
-    """The command of one method; all take the same options."""
+    """The command of one method; all take the same options, and say which are none of theirs."""
 
     def command(
         workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -80,9 +80,16 @@ def _align_by(method: str) -> Callable[..., None]:
         with_ray: RayOption = False,
         from_trl: FromTrlOption = None,
         trl_trainer: TrlTrainerOption = None,
+        funcs: FuncsOption = None,
+        weights: WeightsOption = None,
     ) -> None:
         from assay.cli.processes import as_one_of, is_launched, start
 
+        parts = _Parts(funcs or [], weights or [])
+        if any(parts) and method not in PUSHING:
+            do = "leave --reward-funcs and --reward-weights out"
+            got = method.replace("_", "-")
+            raise ConfigError(explain(expected="a method that pushes against a reward", got=got, do=do))
         if (processes > 1 or with_ray) and not is_launched(os.environ):
             _require_shareable(method)
             if with_ray:
@@ -94,36 +101,7 @@ def _align_by(method: str) -> Callable[..., None]:
             return
         with as_one_of(distributed, os.environ) as group:
             told = read_told(method, from_trl, trl_trainer, config, settings, is_heard=group.is_leader)
-            chosen = told.seed if seed is None else seed
-            _tune(method, workspace, told.section, resume=resume, model=model, seed=chosen or 0, group=group)
-
-    return command
-
-
-def _push_by(method: str) -> Callable[..., None]:
-    """The command of one method that pushes against a reward, which may have parts; one process makes its draws."""
-
-    def command(
-        workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-        config: ConfigOption = None,
-        funcs: FuncsOption = None,
-        weights: WeightsOption = None,
-        settings: AlignSetOption = None,
-        resume: ResumeOption = False,
-        model: ModelOption = None,
-        seed: OwnSeedOption = None,
-        processes: ProcessesOption = 1,
-        distributed: DistributedOption = "none",
-        from_trl: FromTrlOption = None,
-        trl_trainer: TrlTrainerOption = None,
-    ) -> None:
-        from assay.cli.processes import as_one_of
-
-        if processes > 1:
-            _require_shareable(method)
-        with as_one_of(distributed, os.environ) as group:
-            told = read_told(method, from_trl, trl_trainer, config, settings, is_heard=group.is_leader)
-            _name_parts(told.section, _Parts(funcs or [], weights or []))
+            _name_parts(told.section, parts)
             chosen = told.seed if seed is None else seed
             _tune(method, workspace, told.section, resume=resume, model=model, seed=chosen or 0, group=group)
 
@@ -131,8 +109,7 @@ def _push_by(method: str) -> Callable[..., None]:
 
 
 for _method, _help in METHODS.items():
-    _maker = _push_by if _method in PUSHING else _align_by
-    align.command(_method, help=_help)(_maker(_method.replace("-", "_")))
+    align.command(_method, help=_help)(_align_by(_method.replace("-", "_")))
 
 
 class _Parts(NamedTuple):
