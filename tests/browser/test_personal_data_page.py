@@ -34,6 +34,7 @@ def test_the_question_comes_before_anything_is_stored_and_what_is_hidden_is_hidd
     _write_to_ada(page)
     assert workspace.records.count(Judgement) == 0
     assert page.get_by_text("ada@x.org", exact=True).is_visible()
+    page.wait_for_load_state()  # the words are there before the style that colours them
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         assert page.evaluate(_CONTRAST) >= 4.5
