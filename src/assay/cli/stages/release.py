@@ -49,14 +49,13 @@ def decide_release(walk: Walk) -> Outcome:
         expires_in=timedelta(days=7),
     )
     keys = [_key(walk, name, role) for name, role in APPROVERS]
-    verdict = "the verdict is SHIP" if evidence.verdict == "SHIP" else f"the verdict is {evidence.verdict}"
-    passed = all(gate.passed for gate in request.gates)
+    failed = [gate.gate for gate in request.gates if not gate.passed]
+    comment = f"the verdict is {evidence.verdict}, and {len(failed) or 'no'} of {len(request.gates)} gates failed"
     for key in keys:
-        approve(workspace, request, key=key, comment=verdict, approves=passed, now=now())
+        approve(workspace, request, key=key, comment=comment, approves=not failed, now=now())
     decision = decide(workspace, request, key=keys[1], now=now())
     write_cards(workspace, policy.id, directory=cards, now=now())
     outputs = {"change_request": request.id, "decision": decision.id, "outcome": decision.outcome, "cards": str(cards)}
-    failed = [gate.gate for gate in request.gates if not gate.passed]
     gates = f"{len(request.gates) - len(failed)} of {len(request.gates)} gates passed"
     return Outcome(outputs, said=f"{decision.outcome} by two simulated approvers; {gates}")
 
