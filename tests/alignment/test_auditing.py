@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from alignment_cases import NOW
+from alignment_cases import GREEDY, NOW
 
 from assay.alignment import Audit, GrpoSettings, RunContext, TrainingRewards, Watched, run_grpo
 from assay.alignment.auditing import Auditor, _spread
 from assay.alignment.sampling import Samples
-from assay.lm import LoraSettings, load
+from assay.lm import load
 from assay.monitors import MonitorBank, build_monitors
 from assay.records.conversation import user_prompt
 from assay.records.errors import TrainingError
@@ -94,18 +94,7 @@ def test_answers_that_are_none_are_refused(said, told):
 
 @pytest.fixture
 def run(tiny_model_dir, workspace, tmp_path):
-    settings = GrpoSettings(
-        rounds=16,
-        num_generations=16,
-        per_device_train_batch_size=64,
-        max_completion_length=3,
-        kl_coef=0.0,
-        learning_rate=1.5e-2,
-        warmup_ratio=0.0,
-        lr_scheduler_type="constant",
-        save_steps=100,
-        lora=LoraSettings(r=8, alpha=16),
-    )
+    settings = GrpoSettings(**GREEDY)
     mark = build_rules([{"rule": "pattern", "pattern": "a"}])
     rewards = TrainingRewards(CompositeReward((Part("mark", 1.0, mark, PANEL),)), None)
 

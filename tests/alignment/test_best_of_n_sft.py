@@ -2,52 +2,29 @@
 
 import numpy as np
 import pytest
-import torch
-from alignment_cases import NOW
+from alignment_cases import NOW, TWO_PROMPTS, TWO_ROUNDS, SampledTask, assert_goes_on_after_a_kill
 
 from assay.alignment import BestOfNSftSettings, RunContext, TrainingRewards, Watched, run_best_of_n_sft
 from assay.alignment.best_of_n_sft import BestOfNSftTask
-from assay.alignment.sampling import PolicySampler
-from assay.alignment.trainer import train
-from assay.lm import LoraSettings, Sampling, add_lora, encode_prompt, load
-from assay.lm.adapters import policy_parameters
+from assay.lm import LoraSettings, encode_prompt, load
 from assay.lm.chat import EncodedPair
 from assay.lm.logprobs import token_logprobs
-from assay.records.conversation import user_prompt
 from assay.records.errors import TrainingError
-
-PROMPTS = [user_prompt(text) for text in ("Why is the sky blue?", "Capital of France?")]
 
 
 def settings(**changes):
-    plain = {
-        "rounds": 2,
-        "num_generations": 3,
-        "per_device_train_batch_size": 1,
-        "epochs_per_round": 1,
-        "max_completion_length": 6,
-        "learning_rate": 1e-2,
-        "save_steps": 1,
-        "lora": LoraSettings(r=4, top_layers=2, targets=("o_proj", "down_proj")),
-    }
-    return BestOfNSftSettings(**plain | changes)
+    return BestOfNSftSettings(**TWO_ROUNDS | {"per_device_train_batch_size": 1, "epochs_per_round": 1} | changes)
 
 
-class Setting:
-    """A task on the tiny model; the reward is the mean token id unless another one is given."""
+class Setting(SampledTask):
+    """The reward is the mean token id unless another one is given."""
 
     def __init__(self, model_dir, chosen, reward=None):
-        self.lm, self.settings = load(str(model_dir), dtype=torch.float32), chosen
-        add_lora(self.lm, chosen.lora, seed=0)
-        sampling = Sampling(max_tokens=chosen.max_completion_length, seed=3)
-        self.sampler = PolicySampler(self.lm, PROMPTS, sampling, n=chosen.num_generations, ref_adapter=None)
+        super().__init__(model_dir, chosen)
         self.task = BestOfNSftTask(self.lm, self.sampler, reward or self.reward, chosen, seed=5)
 
     def reward(self, step):
         return np.array([np.mean(ids) for ids in self.sampler.at(step).token_ids])
-
-    def train(self, directory, **kwargs):
-        return train(self.lm, self.task, self.settings, directory=directory, fingerprint="f", **kwargs)
 
 
 @pytest.fixture
@@ -60,7 +37,7 @@ def test_a_step_is_the_likelihood_of_the_best_of_each_prompt(made):
     found = one.task.loss(0)
     drawn = one.sampler.at(0)
     assert one.task._round.picked == [1, 3]
-    pairs = [EncodedPair(encode_prompt(one.lm, PROMPTS[k]), drawn.token_ids[i]) for k, i in enumerate((1, 3))]
+    pairs = [EncodedPair(encode_prompt(one.lm, TWO_PROMPTS[k]), drawn.token_ids[i]) for k, i in enumerate((1, 3))]
     logprobs = token_logprobs(one.lm, pairs)
     assert found.value.item() == pytest.approx(-logprobs.mean().item(), rel=1e-5)
     assert (found.metrics["reward"], found.metrics["reward_picked"]) == (2.5, 3.5)
@@ -69,24 +46,7 @@ def test_a_step_is_the_likelihood_of_the_best_of_each_prompt(made):
 
 @pytest.mark.parametrize("killed_at", [1, 2, 3])
 def test_a_run_killed_at_any_step_and_resumed_equals_one_that_was_not(made, tmp_path, killed_at):
-    whole = made()
-    log = whole.train(tmp_path / "whole").log
-    cut = made()
-    real = cut.task.parts
-
-    def killed(step):
-        if step == killed_at:
-            raise KeyboardInterrupt
-        return real(step)
-
-    cut.task.parts = killed
-    with pytest.raises(KeyboardInterrupt):
-        cut.train(tmp_path / "cut")
-    resumed = made()
-    assert resumed.train(tmp_path / "cut", resume=True).log == log
-    assert len(log) == 4
-    for one, two in zip(policy_parameters(whole.lm).values(), policy_parameters(resumed.lm).values(), strict=True):
-        assert torch.equal(one, two)
+    assert_goes_on_after_a_kill(made, tmp_path, killed_at=killed_at, by="parts")
 
 
 def test_rounds_raise_the_reward_of_a_draw(made, tmp_path):
@@ -116,7 +76,7 @@ def test_a_reward_that_is_not_finite_ends_the_run(made, tmp_path):
 
 def test_the_run_names_its_method_and_is_measured(tiny_model_dir, proxy, workspace, tmp_path):
     context = RunContext("best-of-n-sft", workspace.artifacts, tmp_path / "run", seed=5, now=lambda: NOW)
-    watched = Watched(PROMPTS, TrainingRewards(proxy, None), (), None)
+    watched = Watched(TWO_PROMPTS, TrainingRewards(proxy, None), (), None)
     chosen = settings(measure_steps=2)
     policy = run_best_of_n_sft(load(str(tiny_model_dir)), chosen, context, watched, start=None)
     assert (policy.method, policy.steps_run, policy.step) == ("best_of_n_sft", 4, 4)

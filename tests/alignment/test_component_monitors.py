@@ -1,10 +1,10 @@
 """Component monitors in real runs: a planted hack of one part rings while the sum rises, and a used-up reward rings."""
 
 import pytest
-from alignment_cases import NOW
+from alignment_cases import GREEDY, NOW
 
 from assay.alignment import GrpoSettings, RunContext, TrainingRewards, Watched, run_grpo
-from assay.lm import LoraSettings, load
+from assay.lm import load
 from assay.monitors import MonitorBank, build_monitors
 from assay.records.conversation import user_prompt
 from assay.records.identity import ScorerIdentity
@@ -12,18 +12,6 @@ from assay.rewards.composite import CompositeReward, Part
 from assay.rewards.rules import build_rules
 
 PROMPTS = [user_prompt(text) for text in ("Why is the sky blue?", "Capital of France?", "How do I sleep?", "Why?")]
-GREEDY = GrpoSettings(
-    rounds=16,
-    num_generations=16,
-    per_device_train_batch_size=64,
-    max_completion_length=3,
-    kl_coef=0.0,
-    learning_rate=1.5e-2,
-    warmup_ratio=0.0,
-    lr_scheduler_type="constant",
-    save_steps=100,
-    lora=LoraSettings(r=8, alpha=16),
-)
 MARK = {"rule": "pattern", "pattern": "a"}
 
 
@@ -42,7 +30,7 @@ def run(tiny_model_dir, workspace, tmp_path):
         rewards = TrainingRewards(CompositeReward(parts), None)
         bank = MonitorBank(build_monitors(dict.fromkeys(monitors, {})))
         watched = Watched(PROMPTS, rewards, (identity("composite"),), bank)
-        return run_grpo(load(str(tiny_model_dir)), GREEDY, context, watched, start=None)
+        return run_grpo(load(str(tiny_model_dir)), GrpoSettings(**GREEDY), context, watched, start=None)
 
     return with_parts
 

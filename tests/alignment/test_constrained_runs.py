@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
-from alignment_cases import NOW
+from alignment_cases import NOW, TWO_PROMPTS, TWO_ROUNDS, SampledTask, assert_goes_on_after_a_kill
 
 from assay.alignment import GrpoSettings, OnlineDpoSettings, RunContext, TrainingRewards, Watched, run_grpo
 from assay.alignment.grpo import GrpoTask
@@ -12,28 +11,15 @@ from assay.alignment.online_dpo import OnlineDpoTask
 from assay.alignment.sampling import PolicySampler
 from assay.alignment.scoring import StepCosts
 from assay.alignment.settings import ConstraintSettings
-from assay.alignment.trainer import train
 from assay.lm import LoraSettings, Sampling, add_lora, load
-from assay.lm.adapters import policy_parameters
 from assay.monitors import MonitorBank, build_monitors
-from assay.records.conversation import user_prompt
 from assay.records.errors import ConfigError, TrainingError
 
-PROMPTS = [user_prompt(text) for text in ("Why is the sky blue?", "Capital of France?")]
 ALL_KINDS = LoraSettings(r=4, top_layers=2)
 
 
 def grpo(**changes):
-    plain = {
-        "rounds": 2,
-        "num_generations": 3,
-        "per_device_train_batch_size": 4,
-        "max_completion_length": 6,
-        "learning_rate": 1e-2,
-        "save_steps": 1,
-        "lora": LoraSettings(r=4, top_layers=2, targets=("o_proj", "down_proj")),
-    }
-    return GrpoSettings(**plain | changes)
+    return GrpoSettings(**TWO_ROUNDS | changes)
 
 
 def online(**changes):
@@ -42,14 +28,11 @@ def online(**changes):
     )
 
 
-class Setting:
+class Setting(SampledTask):
     """A run on the tiny model: five tokens are rewarded, two of them in full and at a cost, the others by 0.3."""
 
     def __init__(self, model_dir, chosen):
-        self.lm, self.settings = load(str(model_dir), dtype=torch.float32), chosen
-        add_lora(self.lm, chosen.lora, seed=0)
-        sampling = Sampling(max_tokens=chosen.max_completion_length, temperature=1.0, seed=3)
-        self.sampler = PolicySampler(self.lm, PROMPTS, sampling, n=chosen.num_generations, ref_adapter=None)
+        super().__init__(model_dir, chosen)
         counts = np.bincount(np.concatenate(self.sampler.at(0).token_ids))
         self.wanted = np.argsort(-counts, kind="stable")[:5]
         more = {"ref_adapter": None} if isinstance(chosen, GrpoSettings) else {}
@@ -62,9 +45,6 @@ class Setting:
 
     def cost(self, name, step):
         return np.array([np.isin(ids, self.wanted[:2]).mean() for ids in self.sampler.at(step).token_ids])
-
-    def train(self, directory, **kwargs):
-        return train(self.lm, self.task, self.settings, directory=directory, fingerprint="f", **kwargs)
 
 
 @pytest.fixture
@@ -168,24 +148,8 @@ def test_a_constrained_run_killed_at_any_step_and_resumed_equals_one_that_was_no
     def chosen():
         return online(constraints=COSTS) if kind == "online" else grpo(loss_type=kind, constraints=COSTS)
 
-    whole = made(chosen())
-    log = whole.train(tmp_path / "whole").log
-    cut = made(chosen())
-    real = cut.task.loss
-
-    def killed(step):
-        if step == killed_at:
-            raise KeyboardInterrupt
-        return real(step)
-
-    cut.task.loss = killed
-    with pytest.raises(KeyboardInterrupt):
-        cut.train(tmp_path / "cut")
-    resumed = made(chosen())
-    assert resumed.train(tmp_path / "cut", resume=True).log == log
+    log = assert_goes_on_after_a_kill(lambda: made(chosen()), tmp_path, killed_at=killed_at, steps=None)
     assert log[-1]["constraints/cost/multiplier"] > 0
-    for one, two in zip(policy_parameters(whole.lm).values(), policy_parameters(resumed.lm).values(), strict=True):
-        assert torch.equal(one, two)
 
 
 def test_a_cost_that_is_not_finite_ends_the_run_and_moves_no_multiplier(made, tmp_path):
@@ -200,7 +164,7 @@ def test_a_watched_run_shows_its_constraints_to_the_monitors_and_they_ring_at_th
     tiny_model_dir, proxy, workspace, tmp_path
 ):
     bank = MonitorBank(build_monitors({"multiplier_bound": {"updates": 2, "action": "stop"}}))
-    told = Watched(PROMPTS, TrainingRewards(proxy, None), (), bank)
+    told = Watched(TWO_PROMPTS, TrainingRewards(proxy, None), (), bank)
     context = RunContext("grpo", workspace.artifacts, tmp_path / "run", seed=5, now=lambda: NOW)
     impossible = {"name": "words", "limit": -5.0, "k_p": 1.0, "bound": 0.5}
     settings = grpo(rounds=4, constraints=[impossible])
@@ -215,7 +179,7 @@ def test_a_watched_run_shows_its_constraints_to_the_monitors_and_they_ring_at_th
 def test_costs_are_scored_once_a_step_and_an_unknown_one_is_refused(tiny_model_dir):
     lm = load(str(tiny_model_dir))
     add_lora(lm, ALL_KINDS, seed=0)
-    sampler = PolicySampler(lm, PROMPTS, Sampling(max_tokens=4, seed=3), n=2, ref_adapter=None)
+    sampler = PolicySampler(lm, TWO_PROMPTS, Sampling(max_tokens=4, seed=3), n=2, ref_adapter=None)
     asked = []
 
     def price(prompts, completions):

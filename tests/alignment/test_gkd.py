@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from alignment_cases import NOW
+from alignment_cases import NOW, assert_goes_on_after_a_kill
 from torch.nn.functional import log_softmax
 
 from assay.alignment import GkdSettings, RunContext, TrainingRewards, Watched, run_gkd
@@ -133,24 +133,7 @@ def test_a_step_is_the_mean_divergence_a_token_and_parts_add_up_to_it(made, monk
 
 @pytest.mark.parametrize("killed_at", [1, 2, 3])
 def test_a_run_killed_at_any_step_and_resumed_equals_one_that_was_not(made, tmp_path, killed_at):
-    whole = made(teachers=2)
-    log = whole.train(tmp_path / "whole").log
-    cut = made(teachers=2)
-    real = cut.task.parts
-
-    def killed(step):
-        if step == killed_at:
-            raise KeyboardInterrupt
-        return real(step)
-
-    cut.task.parts = killed
-    with pytest.raises(KeyboardInterrupt):
-        cut.train(tmp_path / "cut")
-    resumed = made(teachers=2)
-    assert resumed.train(tmp_path / "cut", resume=True).log == log
-    assert len(log) == 4
-    for one, two in zip(policy_parameters(whole.lm).values(), policy_parameters(resumed.lm).values(), strict=True):
-        assert torch.equal(one, two)
+    assert_goes_on_after_a_kill(lambda: made(teachers=2), tmp_path, killed_at=killed_at, by="parts")
 
 
 def test_the_student_comes_to_say_what_the_teacher_says(made, tmp_path):

@@ -3,49 +3,26 @@
 import numpy as np
 import pytest
 import torch
+from alignment_cases import TWO_PROMPTS, TWO_ROUNDS, SampledTask, assert_goes_on_after_a_kill
 
 from assay.alignment.grpo import GrpoTask
-from assay.alignment.sampling import PolicySampler
 from assay.alignment.settings import GrpoSettings
-from assay.alignment.trainer import train
-from assay.lm import LoraSettings, Sampling, add_lora, load
+from assay.lm import LoraSettings
 from assay.lm.adapters import policy_parameters
-from assay.records.conversation import user_prompt
 from assay.records.errors import TrainingError
 
-PROMPTS = [user_prompt(text) for text in ("Why is the sky blue?", "Capital of France?")]
 ALL_KINDS = LoraSettings(r=4, top_layers=2)
 METHODS = ("grpo", "dapo", "dr_grpo", "rloo", "reinforce")
 
 
 def settings(**changes):
-    plain = {
-        "rounds": 2,
-        "num_generations": 3,
-        "per_device_train_batch_size": 4,
-        "max_completion_length": 6,
-        "learning_rate": 1e-2,
-        "save_steps": 1,
-        "lora": LoraSettings(r=4, top_layers=2, targets=("o_proj", "down_proj")),
-    }
-    return GrpoSettings(**plain | changes)
+    return GrpoSettings(**TWO_ROUNDS | changes)
 
 
-class Setting:
-    """A task on the tiny model whose reward is the share of even token ids of a completion."""
-
+class Setting(SampledTask):
     def __init__(self, model_dir, chosen, reward=None):
-        self.lm, self.settings = load(str(model_dir)), chosen
-        add_lora(self.lm, chosen.lora, seed=0)
-        sampling = Sampling(max_tokens=chosen.max_completion_length, temperature=1.0, seed=3)
-        self.sampler = PolicySampler(self.lm, PROMPTS, sampling, n=chosen.num_generations, ref_adapter=None)
+        super().__init__(model_dir, chosen)
         self.task = GrpoTask(self.lm, self.sampler, reward or self.reward, chosen, seed=5, ref_adapter=None)
-
-    def reward(self, step):
-        return np.array([np.mean([i % 2 == 0 for i in ids]) for ids in self.sampler.at(step).token_ids])
-
-    def train(self, directory, **kwargs):
-        return train(self.lm, self.task, self.settings, directory=directory, fingerprint="f", **kwargs)
 
 
 @pytest.fixture
@@ -56,24 +33,7 @@ def made(tiny_model_dir):
 @pytest.mark.parametrize(("loss_type", "killed_at"), [("grpo", 1), ("rloo", 2), ("reinforce", 3)])
 def test_a_run_killed_at_any_step_and_resumed_equals_one_that_was_not(made, tmp_path, loss_type, killed_at):
     changes = {"loss_type": loss_type, "kl_target": 0.01, "kl_horizon": 10.0}
-    whole = made(**changes)
-    log = whole.train(tmp_path / "whole").log
-    cut = made(**changes)
-    real = cut.task.loss
-
-    def killed(step):
-        if step == killed_at:
-            raise KeyboardInterrupt
-        return real(step)
-
-    cut.task.loss = killed
-    with pytest.raises(KeyboardInterrupt):
-        cut.train(tmp_path / "cut")
-    resumed = made(**changes)
-    assert resumed.train(tmp_path / "cut", resume=True).log == log
-    assert len(log) == 4
-    for one, two in zip(policy_parameters(whole.lm).values(), policy_parameters(resumed.lm).values(), strict=True):
-        assert torch.equal(one, two)
+    assert_goes_on_after_a_kill(lambda: made(**changes), tmp_path, killed_at=killed_at)
 
 
 @pytest.mark.parametrize("loss_type", METHODS)
@@ -90,7 +50,7 @@ def test_the_first_step_has_the_policy_gradient_of_the_advantages(made, loss_typ
     drawn = whole.task._round
     total, tokens = 0.0, sum(map(len, drawn.samples.token_ids))
     for i, ids in enumerate(drawn.samples.token_ids):
-        pair = EncodedPair(encode_prompt(whole.lm, PROMPTS[drawn.samples.prompt_index[i]]), ids)
+        pair = EncodedPair(encode_prompt(whole.lm, TWO_PROMPTS[drawn.samples.prompt_index[i]]), ids)
         weight = {
             "grpo": 1 / (6 * len(ids)),
             "dapo": 1 / tokens,

@@ -3,51 +3,25 @@
 import numpy as np
 import pytest
 import torch
-from alignment_cases import NOW
+from alignment_cases import NOW, TWO_PROMPTS, TWO_ROUNDS, SampledTask, assert_goes_on_after_a_kill
 
 from assay.alignment import RunContext, TrainingRewards, Watched
 from assay.alignment.critic import Critic
 from assay.alignment.online import run_ppo
 from assay.alignment.ppo import PpoTask
-from assay.alignment.sampling import PolicySampler
 from assay.alignment.settings import PpoSettings
-from assay.alignment.trainer import train
-from assay.lm import LoraSettings, Sampling, add_lora, load
+from assay.lm import LoraSettings, load
 from assay.lm.adapters import policy_parameters
-from assay.records.conversation import user_prompt
-
-PROMPTS = [user_prompt(text) for text in ("Why is the sky blue?", "Capital of France?")]
 
 
 def settings(**changes):
-    plain = {
-        "rounds": 2,
-        "num_generations": 3,
-        "num_iterations": 1,
-        "per_device_train_batch_size": 4,
-        "max_completion_length": 6,
-        "learning_rate": 1e-2,
-        "save_steps": 1,
-        "lora": LoraSettings(r=4, top_layers=2, targets=("o_proj", "down_proj")),
-    }
-    return PpoSettings(**plain | changes)
+    return PpoSettings(**TWO_ROUNDS | {"num_iterations": 1} | changes)
 
 
-class Setting:
-    """A task on the tiny model whose reward is the share of even token ids of a completion."""
-
+class Setting(SampledTask):
     def __init__(self, model_dir, chosen):
-        self.lm, self.settings = load(str(model_dir), dtype=torch.float32), chosen
-        add_lora(self.lm, chosen.lora, seed=0)
-        sampling = Sampling(max_tokens=chosen.max_completion_length, temperature=1.0, seed=3)
-        self.sampler = PolicySampler(self.lm, PROMPTS, sampling, n=chosen.num_generations, ref_adapter=None)
+        super().__init__(model_dir, chosen)
         self.task = PpoTask(self.lm, self.sampler, self.reward, chosen, seed=5, ref_adapter=None)
-
-    def reward(self, step):
-        return np.array([np.mean([i % 2 == 0 for i in ids]) for ids in self.sampler.at(step).token_ids])
-
-    def train(self, directory, **kwargs):
-        return train(self.lm, self.task, self.settings, directory=directory, fingerprint="f", **kwargs)
 
 
 @pytest.fixture
@@ -104,24 +78,7 @@ def test_a_critic_goes_on_from_its_state_bit_for_bit():
 
 @pytest.mark.parametrize("killed_at", [1, 2, 3])
 def test_a_run_killed_at_any_step_and_resumed_equals_one_that_was_not(made, tmp_path, killed_at):
-    whole = made()
-    log = whole.train(tmp_path / "whole").log
-    cut = made()
-    real = cut.task.loss
-
-    def killed(step):
-        if step == killed_at:
-            raise KeyboardInterrupt
-        return real(step)
-
-    cut.task.loss = killed
-    with pytest.raises(KeyboardInterrupt):
-        cut.train(tmp_path / "cut")
-    resumed = made()
-    assert resumed.train(tmp_path / "cut", resume=True).log == log
-    assert len(log) == 4
-    for one, two in zip(policy_parameters(whole.lm).values(), policy_parameters(resumed.lm).values(), strict=True):
-        assert torch.equal(one, two)
+    assert_goes_on_after_a_kill(made, tmp_path, killed_at=killed_at)
 
 
 def test_steps_raise_the_reward(made, tmp_path):
@@ -147,7 +104,7 @@ def test_steps_raise_the_reward(made, tmp_path):
 
 def test_the_run_names_its_method_and_is_measured_each_round(tiny_model_dir, proxy, workspace, tmp_path):
     context = RunContext("ppo", workspace.artifacts, tmp_path / "run", seed=5, now=lambda: NOW)
-    watched = Watched(PROMPTS, TrainingRewards(proxy, None), (), None)
+    watched = Watched(TWO_PROMPTS, TrainingRewards(proxy, None), (), None)
     policy = run_ppo(load(str(tiny_model_dir)), settings(), context, watched, start=None)
     assert (policy.method, policy.steps_run) == ("ppo", 4)
     assert [checkpoint.step for checkpoint in policy.checkpoints] == [0, 2, 4]

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from assay.alignment.losses import generalised_jsd
-from assay.alignment.rounds import Rounds
-from assay.alignment.sampling import PolicySampler, Samples, samples_from_json, samples_to_json
+from assay.alignment.rounds import Rounds, draw_from_json, draw_to_json
+from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.settings import GkdSettings
 from assay.alignment.teachers import Teachers
 from assay.alignment.trainer import PART_TOKENS, StepLoss, whole
@@ -77,18 +77,11 @@ class GkdTask:
 
     def state(self) -> dict[str, Any]:
         """The round's draw."""
-        if self._round is None:
-            return {"round": None}
-        return {"round": self._round._asdict() | {"samples": samples_to_json(self._round.samples)}}
+        return {"round": draw_to_json(self._round)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a round in the middle."""
-        if state["round"] is None:
-            return
-        samples = samples_from_json(state["round"]["samples"])
-        if samples is not None:
-            self._round = _Round(samples, state["round"]["measured"])
-            self._sampler.restore(samples)
+        self._round = draw_from_json(_Round, state["round"], self._sampler)
 
     def _draw(self, step: int) -> _Round:
         samples = self._sampler.at(step)

@@ -20,10 +20,9 @@ from assay.alignment.estimators import (
 from assay.alignment.kl_coef import KlCoef
 from assay.alignment.lagrangian import Lagrangian
 from assay.alignment.losses import PolicyTerms, TokenBatch, grpo_loss, reinforce_loss, rloo_loss
-from assay.alignment.rounds import CostsAt, RewardsAt, checked_rewards, no_costs
-from assay.alignment.sampling import PolicySampler, Samples, samples_from_json, samples_to_json
+from assay.alignment.rounds import CostsAt, RewardsAt, Rounds, checked_rewards, draw_from_json, draw_to_json, no_costs
+from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.settings import GrpoSettings
-from assay.alignment.sft import epoch_batches
 from assay.alignment.trainer import StepLoss
 from assay.lm import LanguageModel, completion_logprobs, encode_prompt, using_adapter
 from assay.lm.chat import EncodedPair
@@ -60,24 +59,29 @@ class GrpoTask:
         costs_at: CostsAt = no_costs,
     ) -> None:
         self._lm, self._sampler, self._rewards_at, self._settings = lm, sampler, rewards_at, settings
-        self._seed, self._ref_adapter, self._costs_at = seed, ref_adapter, costs_at
+        self._ref_adapter, self._costs_at = ref_adapter, costs_at
         self._lagrangian = Lagrangian(settings.constraints)
         self.kl_coef = KlCoef(settings.kl_coef, factor=settings.kl_raise_factor, limit=settings.kl_raise_limit)
         self._factor = 1.0
-        completions = len(sampler.prompts) * settings.num_generations
-        per_pass = -(-completions // settings.per_device_train_batch_size)
-        self.steps_per_round = per_pass * settings.num_iterations
-        steps = self.steps_per_round * settings.rounds
-        self.steps = min(steps, settings.max_steps or steps)
+        self._rounds = Rounds(
+            len(sampler.prompts) * settings.num_generations,
+            settings.per_device_train_batch_size,
+            passes=settings.num_iterations,
+            rounds=settings.rounds,
+            seed=seed,
+            at_most=settings.max_steps,
+        )
+        self.steps, self.steps_per_round = self._rounds.steps, self._rounds.steps_per_round
         self._prompt_ids = [encode_prompt(lm, prompt) for prompt in sampler.prompts]
         self._round: _Round | None = None
 
     def loss(self, step: int) -> StepLoss:
         """The loss of the step's share of the round's completions; the first step of a round draws the round."""
-        if step % self.steps_per_round == 0 or self._round is None:
-            self._round = self._draw(step - step % self.steps_per_round)
+        begin = self._rounds.begin(step)
+        if step == begin or self._round is None:
+            self._round = self._draw(begin)
         drawn = self._round
-        share = [i for i in self._share(step) if drawn.samples.token_ids[i]]
+        share = [i for i in self._rounds.rows_of(step) if drawn.samples.token_ids[i]]
         pairs = [self._pair(drawn.samples, i) for i in share]
         batch = TokenBatch(
             logprobs=token_logprobs(self._lm, pairs),
@@ -103,22 +107,14 @@ class GrpoTask:
 
     def state(self) -> dict[str, Any]:
         """The round's draw and what was computed of it, the KL coefficient with its factor, and the multipliers."""
-        drawn = None
-        if self._round is not None:
-            drawn = self._round._asdict() | {"samples": samples_to_json(self._round.samples)}
-        own = {"round": drawn, "kl_coef": self.kl_coef.value, "factor": self._factor}
+        own = {"round": draw_to_json(self._round), "kl_coef": self.kl_coef.value, "factor": self._factor}
         return {**own, "lagrangian": self._lagrangian.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a round in the middle."""
         self.kl_coef.value, self._factor = state["kl_coef"], state["factor"]
         self._lagrangian.restore(state["lagrangian"])
-        if state["round"] is None:
-            return
-        samples = samples_from_json(state["round"]["samples"])
-        if samples is not None:
-            self._round = _Round(**state["round"] | {"samples": samples})
-            self._sampler.restore(samples)
+        self._round = draw_from_json(_Round, state["round"], self._sampler)
 
     @property
     def _coefficient(self) -> float:
@@ -202,13 +198,6 @@ class GrpoTask:
 
     def _pair(self, samples: Samples, i: int) -> EncodedPair:
         return EncodedPair(self._prompt_ids[samples.prompt_index[i]], samples.token_ids[i])
-
-    def _share(self, step: int) -> list[int]:
-        round_number, within = divmod(step, self.steps_per_round)
-        seed = int(np.random.SeedSequence([self._seed, round_number]).generate_state(1)[0])
-        count = len(self._sampler.prompts) * self._settings.num_generations
-        size, passes = self._settings.per_device_train_batch_size, self._settings.num_iterations
-        return epoch_batches(count, size, epochs=passes, seed=seed)[within]
 
 
 def _flat(values: list[list[float]], rows: list[int]) -> torch.Tensor:

@@ -12,10 +12,9 @@ import torch
 from assay.alignment.dpo import dpo_step
 from assay.alignment.kl_coef import KlCoef
 from assay.alignment.lagrangian import Lagrangian
-from assay.alignment.rounds import CostsAt, RewardsAt, checked_rewards, no_costs
+from assay.alignment.rounds import CostsAt, RewardsAt, Rounds, checked_rewards, no_costs
 from assay.alignment.sampling import PolicySampler, Samples, samples_from_json, samples_to_json
 from assay.alignment.settings import OnlineDpoSettings
-from assay.alignment.sft import epoch_batches
 from assay.alignment.trainer import StepLoss
 from assay.lm import LanguageModel, encode_prompt
 from assay.lm.chat import EncodedPair
@@ -35,13 +34,17 @@ class OnlineDpoTask:
         costs_at: CostsAt = no_costs,
     ) -> None:
         self._costs_at, self._lagrangian = costs_at, Lagrangian(settings.constraints)
-        self._lm, self._sampler, self._rewards_at, self._settings, self._seed = lm, sampler, rewards_at, settings, seed
+        self._lm, self._sampler, self._rewards_at, self._settings = lm, sampler, rewards_at, settings
         self.kl_coef = KlCoef(settings.beta, factor=settings.kl_raise_factor, limit=settings.kl_raise_limit)
-        size = settings.per_device_train_batch_size
-        per_epoch = -(-len(sampler.prompts) // size)
-        self.steps_per_round = per_epoch * settings.epochs_per_round
-        steps = self.steps_per_round * settings.rounds
-        self.steps = min(steps, settings.max_steps or steps)
+        self._rounds = Rounds(
+            len(sampler.prompts),
+            settings.per_device_train_batch_size,
+            passes=settings.epochs_per_round,
+            rounds=settings.rounds,
+            seed=seed,
+            at_most=settings.max_steps,
+        )
+        self.steps, self.steps_per_round = self._rounds.steps, self._rounds.steps_per_round
         self._prompt_ids = [encode_prompt(lm, prompt) for prompt in sampler.prompts]
         self._round: Samples | None = None
         self._best: list[int] = []
@@ -49,12 +52,13 @@ class OnlineDpoTask:
 
     def loss(self, step: int) -> StepLoss:
         """Mean DPO loss of the step's share of the round's pairs; the first step of a round draws the round."""
-        if step % self.steps_per_round == 0 or self._round is None:
-            self._begin(step - step % self.steps_per_round)
+        begin = self._rounds.begin(step)
+        if step == begin or self._round is None:
+            self._begin(begin)
         samples = self._round
         if samples is None:  # _begin has just set it
             raise RuntimeError("no round was drawn")
-        rows = self._batch(step)
+        rows = self._rounds.rows_of(step)
         picked = [self._best[i] for i in rows] + [self._worst[i] for i in rows]
         pairs = [EncodedPair(self._prompt_ids[samples.prompt_index[i]], samples.token_ids[i]) for i in picked]
         ref = torch.tensor([samples.ref_logprobs[i] for i in picked]).reshape(2, -1)
@@ -94,9 +98,3 @@ class OnlineDpoTask:
         costs = {name: checked_rewards(self._costs_at(name, step), len(rewards)) for name in self._lagrangian.costs}
         self._lagrangian.update(step, samples.kl, rewards, costs)
         return self._lagrangian.reward(rewards, costs)
-
-    def _batch(self, step: int) -> list[int]:
-        round_number, within = divmod(step, self.steps_per_round)
-        seed = int(np.random.SeedSequence([self._seed, round_number]).generate_state(1)[0])
-        size, epochs = self._settings.per_device_train_batch_size, self._settings.epochs_per_round
-        return epoch_batches(len(self._best), size, epochs=epochs, seed=seed)[within]

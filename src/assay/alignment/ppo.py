@@ -17,8 +17,8 @@ from assay.alignment.critic import Critic, completion_states
 from assay.alignment.estimators import SMALLEST_SD, gae, penalised_rewards
 from assay.alignment.kl_coef import KlCoef
 from assay.alignment.losses import TokenBatch, Values, ppo_loss
-from assay.alignment.rounds import RewardsAt, Rounds, checked_rewards
-from assay.alignment.sampling import PolicySampler, Samples, samples_from_json, samples_to_json
+from assay.alignment.rounds import RewardsAt, Rounds, checked_rewards, draw_from_json, draw_to_json
+from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.settings import PpoSettings
 from assay.alignment.trainer import StepLoss
 from assay.lm import LanguageModel, completion_logprobs, encode_prompt, using_adapter
@@ -109,19 +109,13 @@ class PpoTask:
 
     def state(self) -> dict[str, Any]:
         """The round's draw with what was computed of it, the KL coefficient and the critic."""
-        drawn = None
-        if self._round is not None:
-            drawn = self._round._asdict() | {"samples": samples_to_json(self._round.samples)}
-        return {"round": drawn, "kl_coef": self.kl_coef.value, "critic": self._critic.state()}
+        return {"round": draw_to_json(self._round), "kl_coef": self.kl_coef.value, "critic": self._critic.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a round in the middle."""
         self.kl_coef.value = state["kl_coef"]
         self._critic.restore(state["critic"])
-        samples = None if state["round"] is None else samples_from_json(state["round"]["samples"])
-        if samples is not None:
-            self._round = _Round(**state["round"] | {"samples": samples})
-            self._sampler.restore(samples)
+        self._round = draw_from_json(_Round, state["round"], self._sampler)
 
     def _draw(self, step: int) -> _Round:
         samples = self._sampler.at(step)

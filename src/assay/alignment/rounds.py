@@ -1,9 +1,11 @@
-"""Rounds: what tasks that sample in rounds share: rewards that are checked, and which rows a step takes."""
+"""Rounds: what tasks that sample in rounds share: checked rewards, which rows a step takes, a draw as plain data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.sft import epoch_batches
 from assay.records.errors import ConfigError, TrainingError, explain
 
@@ -53,3 +55,31 @@ def checked_rewards(rewards: np.ndarray, count: int) -> np.ndarray:
         do = "mend the reward; the last checkpoint is whole"
         raise TrainingError(explain(expected=f"{count} finite rewards", got=got, do=do))
     return found
+
+
+class Draw(Protocol):
+    """A round's draw with what was computed of it, as a named tuple."""
+
+    @property
+    def samples(self) -> Samples:
+        """The samples that were drawn."""
+        ...
+
+    def _asdict(self) -> dict[str, Any]: ...
+
+
+D = TypeVar("D", bound=Draw)
+
+
+def draw_to_json(draw: Draw | None) -> dict[str, Any] | None:
+    """Plain data of a round's draw."""
+    return None if draw is None else draw._asdict() | {"samples": draw.samples._asdict()}
+
+
+def draw_from_json(make: Callable[..., D], data: Mapping[str, Any] | None, sampler: PolicySampler) -> D | None:
+    """A round's draw from its plain data; the sampler takes up its samples, so that nothing is drawn twice."""
+    if data is None:
+        return None
+    samples = Samples(**data["samples"])
+    sampler.restore(samples)
+    return make(**{**data, "samples": samples})
