@@ -14,6 +14,7 @@ import base64
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
@@ -59,6 +60,7 @@ class Seals:
 
     def __init__(self, path: Path, *, random: Callable[[int], bytes] = os.urandom) -> None:
         self._path, self._random = path, random
+        self._local = threading.local()
 
     def seal(self, person: str, scope: str, fields: Mapping[str, Any], *, bound: str) -> Box:
         """Encrypt fields under a person's key in a scope, made where there is none; `bound` names the record."""
@@ -102,20 +104,24 @@ class Seals:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one step. Deleted bytes are overwritten, and no journal outlives its transaction."""
+        """The connection of this thread; keys are read anew at each step, for somebody may have destroyed one."""
         try:
             if not self._path.exists():
                 os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
-            connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
-            try:
-                connection.execute("PRAGMA secure_delete = ON")
-                connection.execute(_SCHEMA)
-                yield connection
-            finally:
-                connection.close()
+            made_for = os.getpid(), self._path.stat().st_ino  # neither a forked process nor a restored file has it
+            if getattr(self._local, "made_for", None) != made_for:
+                self._local.connection, self._local.made_for = self._connect(), made_for
+            yield self._local.connection
         except (OSError, sqlite3.Error) as error:
             do = "check the path and its permissions"
             raise StorageError(explain(expected=f"keys in {self._path.name}", got=str(error), do=do)) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        """A new connection, to which a table is there. Deleted bytes are overwritten, and no journal is left behind."""
+        connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute(_SCHEMA)
+        return connection
 
 
 def sealed_body(record: Record, subject: str, seals: Seals, *, scope: str) -> str:
