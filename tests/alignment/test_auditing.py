@@ -31,7 +31,7 @@ class Drawn:
         index = [i for i in range(len(PROMPTS)) for _ in range(n)]
         texts = [f"ours {i}" for i in index]
         return Samples(
-            step, index, texts, [[1]] * len(index), [0.0] * len(index), [0.0] * len(index), [True] * len(index)
+            step, index, texts, [[1]] * len(index), [0.0] * len(index), [[0.0]] * len(index), [True] * len(index)
         )
 
 

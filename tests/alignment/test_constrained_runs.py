@@ -35,9 +35,8 @@ class Setting(SampledTask):
         super().__init__(model_dir, chosen)
         counts = np.bincount(np.concatenate(self.sampler.at(0).token_ids))
         self.wanted = np.argsort(-counts, kind="stable")[:5]
-        more = {"ref_adapter": None} if isinstance(chosen, GrpoSettings) else {}
         task = GrpoTask if isinstance(chosen, GrpoSettings) else OnlineDpoTask
-        self.task = task(self.lm, self.sampler, self.reward, chosen, seed=5, costs_at=self.cost, **more)
+        self.task = task(self.lm, self.sampler, self.reward, chosen, seed=5, costs_at=self.cost)
 
     def reward(self, step):
         free = np.array([np.isin(ids, self.wanted[2:]).mean() for ids in self.sampler.at(step).token_ids])

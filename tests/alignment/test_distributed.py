@@ -128,7 +128,10 @@ def test_a_watched_run_in_two_processes_is_the_run_of_one(tiny_model_dir, alone,
     assert first == second
     assert [one.step for one in first.checkpoints] == [0, 1, 2]
     for seen, other in zip(first.checkpoints, expected.checkpoints, strict=True):
-        assert seen.observation.values == pytest.approx(other.observation.values, rel=1e-3, abs=1e-3)
+        told, wanted = (dict(one.observation.values) for one in (seen, other))
+        # The root makes much of rounding: 2e-6 nats either side of none are 0 and 1.4e-3.
+        assert told.pop("alignment/sqrt_kl") ** 2 == pytest.approx(wanted.pop("alignment/sqrt_kl") ** 2, abs=1e-3)
+        assert told == pytest.approx(wanted, rel=1e-3, abs=1e-3)
     assert (tmp_path / "two" / "0" / RUN_LOG).exists()
 
 

@@ -22,7 +22,7 @@ def settings(**changes):
 class Setting(SampledTask):
     def __init__(self, model_dir, chosen, reward=None):
         super().__init__(model_dir, chosen)
-        self.task = GrpoTask(self.lm, self.sampler, reward or self.reward, chosen, seed=5, ref_adapter=None)
+        self.task = GrpoTask(self.lm, self.sampler, reward or self.reward, chosen, seed=5)
 
 
 @pytest.fixture
@@ -64,6 +64,27 @@ def test_the_first_step_has_the_policy_gradient_of_the_advantages(made, loss_typ
     for name, p in policy_parameters(whole.lm).items():
         torch.testing.assert_close(found[name], p.grad, atol=1e-5, rtol=1e-3)
     assert step.metrics["clip_ratio/low_mean"] == step.metrics["clip_ratio/high_mean"] == 0
+
+
+def test_a_round_of_one_step_takes_no_pass_for_the_policy_that_drew_and_learns_the_same(made):
+    once = made(per_device_train_batch_size=6, num_iterations=1)
+    twice = made(per_device_train_batch_size=6, num_iterations=2)
+    steps = [run.task.loss(0) for run in (once, twice)]
+    assert once.task._round.old is None
+    assert len(twice.task._round.old) == 6
+    assert steps[0].metrics == steps[1].metrics
+    for step in steps:
+        step.value.backward()
+    for name, p in policy_parameters(once.lm).items():
+        torch.testing.assert_close(p.grad, policy_parameters(twice.lm)[name].grad, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss_type", ["rloo", "reinforce"])
+def test_a_kl_in_the_reward_is_of_the_policy_that_drew(made, loss_type):
+    run = made(per_device_train_batch_size=6, loss_type=loss_type)
+    run.task.loss(0)
+    drawn = run.task._round
+    assert [len(each) for each in drawn.old] == [len(ids) for ids in drawn.samples.token_ids]
 
 
 def test_advantages_compare_within_a_prompt(made):

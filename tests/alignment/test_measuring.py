@@ -28,7 +28,9 @@ class Drawn:
         texts = [marker + " ".join(rng.choice(list("abcdefgh"), size=8 + step + int(rng.integers(4)))) for _ in index]
         ids = [[1] * len(text.split()) for text in texts]
         sums = [-0.5 * len(each) for each in ids]
-        return Samples(step, index, texts, ids, sums, [at - 0.1 for at in sums], [True] * len(index))
+        return Samples(
+            step, index, texts, ids, sums, [[-0.5] * (len(each) - 1) + [-0.6] for each in ids], [True] * len(index)
+        )
 
     def at(self, step):
         lengths = np.array([len(text.split()) for text in self.samples(step).texts], dtype=np.float64)

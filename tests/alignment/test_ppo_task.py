@@ -21,7 +21,7 @@ def settings(**changes):
 class Setting(SampledTask):
     def __init__(self, model_dir, chosen):
         super().__init__(model_dir, chosen)
-        self.task = PpoTask(self.lm, self.sampler, self.reward, chosen, seed=5, ref_adapter=None)
+        self.task = PpoTask(self.lm, self.sampler, self.reward, chosen, seed=5)
 
 
 @pytest.fixture

@@ -201,8 +201,8 @@ def test_a_served_draw_has_ratios_of_one_before_the_first_step(server, proxy, po
     _, url = server
     draw = source(url, adapters=tmp_path)
     sampler = PolicySampler(policy, PROMPTS, SAMPLING, n=4, ref_adapter=None, source=draw)
-    settings = GrpoSettings(max_completion_length=10, per_device_train_batch_size=12, kl_coef=0, lora=LORA)
-    task = GrpoTask(policy, sampler, lambda step: np.arange(12.0), settings, seed=0, ref_adapter=None)
+    settings = GrpoSettings(max_completion_length=10, per_device_train_batch_size=6, kl_coef=0, lora=LORA)
+    task = GrpoTask(policy, sampler, lambda step: np.arange(12.0), settings, seed=0)
     samples = sampler.at(0)
     task.loss(0)
     assert task.loss(0).metrics["clip_ratio/low_mean"] == 0

@@ -18,7 +18,7 @@ from assay.bench.training import Steps, TrainingMeasurement, TrainingPlan, bars_
 from assay.bench.training.clock import StepClock, peak_mib
 from assay.bench.training.job import Job, Told
 from assay.bench.training.measurement import loss_gap, memory_share, second_epoch, speed_up
-from assay.bench.training.running import DEFAULTS, MICRO, OURS, TUNED, Bench, read_told
+from assay.bench.training.running import DEFAULTS, GRPO_KL, MICRO, NO_KL, OURS, TUNED, Bench, read_told
 from assay.lm import load
 from assay.records.errors import ConfigError, InputError
 
@@ -55,21 +55,21 @@ def test_the_first_epoch_pays_for_the_reference():
 
 
 def measured(*, faster=6.0, share=0.5, gap=0.0):
-    peers = {name: told(1.0, faster, losses=(0.5, 0.5)) for name in (DEFAULTS, TUNED, MICRO)}
+    peers = {name: told(1.0, faster, losses=(0.5, 0.5)) for name in (DEFAULTS, TUNED, MICRO, NO_KL)}
     rows = {OURS: told(1.0, 1.0, losses=(0.5, 0.5 * (1 + gap)), peak_mib=1000 * share), **peers}
-    return TrainingMeasurement({2: rows, 8: rows}, rows, told(2.0, 1.0))
+    return TrainingMeasurement({2: rows, 8: rows}, rows, told(2.0, 1.0), rows)
 
 
 def test_all_bars_hold_or_fall_short_each_by_its_own_number():
     assert [bar.name for bar in bars_of(measured()) if not bar.holds] == []
-    assert len([bar for bar in bars_of(measured(faster=1.7)) if not bar.holds]) == 6
+    assert len([bar for bar in bars_of(measured(faster=1.7)) if not bar.holds]) == 8
     assert [bar.name for bar in bars_of(measured(share=0.7)) if not bar.holds] == ["peak memory over TRL tuned, worst"]
     assert [bar.name for bar in bars_of(measured(gap=0.01)) if not bar.holds] == ["loss beside TRL's, worst step"]
 
 
 def test_what_was_not_run_is_not_measured_and_falls_short():
     alone = {OURS: told(1.0, 1.0)}
-    bars = bars_of(TrainingMeasurement({2: alone}, alone, told(2.0, 1.0)))
+    bars = bars_of(TrainingMeasurement({2: alone}, alone, told(2.0, 1.0), alone))
     assert [bar.name for bar in bars if bar.measured is not None] == ["second epoch over the first, top layers"]
     assert [bar.name for bar in bars if bar.holds] == ["second epoch over the first, top layers"]
 
@@ -99,7 +99,8 @@ def data(tmp_path):
 @pytest.fixture
 def plan(tiny_model_dir, data):
     few = Steps(2, 4)
-    return TrainingPlan(data, str(tiny_model_dir), None, (few,), few, few, top_layers=2, max_length=200)
+    more = {"top_layers": 2, "completions": 2, "new_tokens": 5, "max_length": 200}
+    return TrainingPlan(data, str(tiny_model_dir), None, (few,), few, few, few, **more)
 
 
 @pytest.fixture
@@ -122,10 +123,11 @@ def test_our_trainers_are_run_and_timed_on_the_tiny_model(plan, tmp_path, in_pro
     bench = Bench(plan, scratch=tmp_path, now=NOW, said=heard.append)
     dpo, reward = bench.side_by_side("dpo", plan.dpo[0]), bench.side_by_side("reward", plan.reward)
     twice = bench.two_epochs(plan.cached)
-    assert list(dpo) == list(reward) == [OURS]
+    sampled = bench.sampled(plan.grpo)
+    assert list(dpo) == list(reward) == list(sampled) == [OURS]
     assert dpo[OURS].losses[0] == pytest.approx(0.6931, abs=1e-4)  # a fresh adapter is the reference: log 2
     assert all(seconds > 0 for seconds in dpo[OURS].step_cpu_s)
-    assert [len(one.losses) for one in (dpo[OURS], reward[OURS], twice)] == [4, 4, 8]
+    assert [len(one.losses) for one in (dpo[OURS], reward[OURS], twice, sampled[OURS])] == [4, 4, 8, 4]
     assert all(after < before for before, after in pairwise(twice.losses[::4]))
     assert heard[0] == "dpo, 2 pairs a step, 8 pairs: ours"
 
@@ -142,11 +144,28 @@ def test_trl_is_asked_for_the_pairs_in_the_order_in_which_ours_takes_them(plan, 
 
 
 TELL = """
-n = len(job["rows"]) // 2
+n = len(job["rows"]) // 2 * job["epochs"]
 told = {"step_s": [2.0] * n, "step_cpu_s": [2.0] * n, "losses": [0.5] * n, "before_cpu_s": 0.0, "peak_mib": 900.0,
         "versions": {"settings": json.dumps(job["settings"], sort_keys=True)}}
 json.dump(told, open(sys.argv[3], "w"))
 """
+
+
+def test_every_step_of_grpo_draws_as_many_tokens_for_the_same_prompts(plan, tmp_path, in_process):
+    heard = []
+
+    class Heard(ours.PolicySampler):
+        def at(self, step):
+            samples = super().at(step)
+            heard.append((samples.prompt_index, [len(ids) for ids in samples.token_ids]))
+            return samples
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ours, "PolicySampler", Heard)
+        Bench(plan, scratch=tmp_path, now=NOW).sampled(plan.grpo)
+    ((_, job),) = in_process
+    assert (job.pairs_a_step, job.epochs, len(job.rows), job.beta) == (2, 4, 2, GRPO_KL)
+    assert all(one == ([0, 0, 1, 1], [5] * 4) for one in heard)
 
 
 def fake_python(path, body):
@@ -165,6 +184,9 @@ def test_every_row_of_trl_is_asked_with_its_settings_and_no_others(plan, tmp_pat
     plan = plan._replace(peer_python=fake_python(tmp_path / "python", TELL))
     found = Bench(plan, scratch=tmp_path, now=NOW).side_by_side("dpo", plan.dpo[0])
     asked = {name: json.loads(one.versions["settings"]) for name, one in found.items() if name != OURS}
+    sampled = Bench(plan, scratch=tmp_path, now=NOW).sampled(plan.grpo)
+    kl = {name: json.loads(one.versions["settings"]).get("beta") for name, one in sampled.items() if name != OURS}
+    assert kl == {DEFAULTS: None, TUNED: GRPO_KL, NO_KL: None}
     tuned = {"gradient_checkpointing": False, "precompute_ref_log_probs": True}
     micro = {**tuned, "per_device_train_batch_size": 1, "gradient_accumulation_steps": 2}
     assert asked == {DEFAULTS: {}, TUNED: tuned, MICRO: micro}

@@ -24,18 +24,23 @@ from assay.alignment.rounds import CostsAt, RewardsAt, Rounds, checked_rewards, 
 from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.settings import GrpoSettings
 from assay.alignment.trainer import StepLoss
-from assay.lm import LanguageModel, completion_logprobs, encode_prompt, using_adapter
+from assay.lm import LanguageModel, completion_logprobs, encode_prompt
 from assay.lm.chat import EncodedPair
 from assay.lm.logprobs import token_logprobs
 from assay.lm.packing import completion_rows
 
+IN_REWARD = ("rloo", "reinforce")
+"""Losses that take KL in the reward."""
+
 
 class _Round(NamedTuple):
-    """A draw with what its steps need, a list of numbers a completion: one for each token, in the order of the draw."""
+    """A draw with what its steps need, a list of numbers a completion: one for each token, in the order of the draw.
+
+    `old` is None where the policy that learns is still the one that drew.
+    """
 
     samples: Samples
-    old: list[list[float]]
-    ref: list[list[float]]
+    old: list[list[float]] | None
     advantages: list[list[float]]
     measured: dict[str, float]
 
@@ -55,11 +60,10 @@ class GrpoTask:
         settings: GrpoSettings,
         *,
         seed: int,
-        ref_adapter: str | None,
         costs_at: CostsAt = no_costs,
     ) -> None:
         self._lm, self._sampler, self._rewards_at, self._settings = lm, sampler, rewards_at, settings
-        self._ref_adapter, self._costs_at = ref_adapter, costs_at
+        self._costs_at = costs_at
         self._lagrangian = Lagrangian(settings.constraints)
         self.kl_coef = KlCoef(settings.kl_coef, factor=settings.kl_raise_factor, limit=settings.kl_raise_limit)
         self._factor = 1.0
@@ -83,12 +87,13 @@ class GrpoTask:
         drawn = self._round
         share = [i for i in self._rounds.rows_of(step) if drawn.samples.token_ids[i]]
         pairs = [self._pair(drawn.samples, i) for i in share]
+        logprobs = token_logprobs(self._lm, pairs)
         batch = TokenBatch(
-            logprobs=token_logprobs(self._lm, pairs),
-            old_logprobs=_flat(drawn.old, share),
+            logprobs=logprobs,
+            old_logprobs=logprobs.detach() if drawn.old is None else _flat(drawn.old, share),
             advantages=_flat(drawn.advantages, share),
             row=completion_rows(pairs),
-            ref_logprobs=_flat(drawn.ref, share),
+            ref_logprobs=_flat(drawn.samples.ref_tokens, share),
         )
         terms = self._terms(batch)
         metrics = {
@@ -140,13 +145,10 @@ class GrpoTask:
     def _draw(self, step: int) -> _Round:
         samples = self._sampler.at(step)
         rewards = self._constrained(step)
-        pairs = [self._pair(samples, i) for i in range(len(samples.texts))]
-        old = completion_logprobs(self._lm, pairs)
-        with using_adapter(self._lm, self._ref_adapter):
-            ref = completion_logprobs(self._lm, pairs)
+        old = self._old(samples)
         if self._settings.kl_target is not None and step:
             self._adapt(samples)
-        advantages = self._advantages(rewards, old, ref)
+        advantages = self._advantages(rewards, samples, old)
         grouped = rewards.reshape(-1, self._settings.num_generations)
         measured = {
             **self._lagrangian.observed(),
@@ -156,8 +158,17 @@ class GrpoTask:
             "kl": samples.kl,
             "completions/mean_length": float(np.mean([len(ids) for ids in samples.token_ids])),
         }
-        plain_old, plain_ref = ([each.tolist() for each in part] for part in (old, ref))
-        return _Round(samples, plain_old, plain_ref, advantages, measured)
+        return _Round(samples, old, advantages, measured)
+
+    def _old(self, samples: Samples) -> list[list[float]] | None:
+        """Log-probabilities of the policy that drew, computed as those that learn are: the sampler rounds otherwise.
+
+        None where the round is one step, whose own pass says the same, and no KL enters the reward.
+        """
+        if self.steps_per_round == 1 and self._settings.loss_type not in IN_REWARD:
+            return None
+        pairs = [self._pair(samples, i) for i in range(len(samples.texts))]
+        return [each.tolist() for each in completion_logprobs(self._lm, pairs)]
 
     def _constrained(self, step: int) -> np.ndarray:
         """What the policy learns from at a step: the rewards less what the multipliers charge for costs."""
@@ -179,18 +190,18 @@ class GrpoTask:
         )
         self._factor = float(np.clip(moved, 1 / limit, limit))
 
-    def _advantages(self, rewards: np.ndarray, old: list[np.ndarray], ref: list[np.ndarray]) -> list[list[float]]:
+    def _advantages(self, rewards: np.ndarray, samples: Samples, old: list[list[float]] | None) -> list[list[float]]:
         """Advantages of each completion's tokens."""
         group, kl_coef = self._settings.num_generations, self._coefficient
-        lengths = [len(each) for each in old]
-        if self._settings.loss_type == "reinforce":
+        lengths = [len(ids) for ids in samples.token_ids]
+        if old is not None and self._settings.loss_type == "reinforce":
             row = np.repeat(np.arange(len(lengths)), lengths)
-            ratios = np.concatenate(old).astype(np.float64) - np.concatenate(ref)
+            ratios = np.concatenate(old) - np.concatenate(samples.ref_tokens)
             present = np.flatnonzero(lengths)
             flat = reinforce_advantages(rewards[present], ratios, row=row, kl_coef=kl_coef)
             return [part.tolist() for part in np.split(flat, np.cumsum(lengths)[:-1])]
-        if self._settings.loss_type == "rloo":
-            kl = np.array([float(np.sum(a) - np.sum(b)) for a, b in zip(old, ref, strict=True)])
+        if old is not None and self._settings.loss_type == "rloo":
+            kl = np.array([np.sum(own) for own in old]) - samples.ref_logprobs
             each = leave_one_out_advantages(rewards - kl_coef * kl, group=group)
         else:
             each = group_advantages(rewards, group=group, scale=self._settings.scale_rewards)

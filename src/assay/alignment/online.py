@@ -40,10 +40,7 @@ SamplingSettings = OnlineDpoSettings | GrpoSettings | PpoSettings | BestOfNSftSe
 
 @dataclass(frozen=True)
 class OnlineRun:
-    """A run that samples: what it was told, what draws its samples, and what scores them.
-
-    `ref_adapter` names the reference's adapter, None for the base itself.
-    """
+    """A run that samples: what it was told, what draws its samples, and what scores them."""
 
     lm: LanguageModel
     settings: SamplingSettings
@@ -52,7 +49,6 @@ class OnlineRun:
     start: PolicyVersion | None
     sampler: PolicySampler
     scorer: StepScorer
-    ref_adapter: str | None
 
     def rewards_at(self, step: int) -> np.ndarray:
         """Proxy rewards [m] of the samples at a step."""
@@ -104,7 +100,6 @@ def run_grpo(
         run.rewards_at,
         settings,
         seed=context.seed,
-        ref_adapter=run.ref_adapter,
         costs_at=StepCosts(run.sampler, watched.costs).at,
     )
     return run.pushed("grpo", task, every=task.steps_per_round)
@@ -120,7 +115,7 @@ def run_ppo(
 ) -> PolicyVersion:
     """Push the policy against the proxy reward with a critic, in rounds, until monitors end it or the rounds do."""
     run = online_run(lm, settings, context, watched, start)
-    task = PpoTask(lm, run.sampler, run.rewards_at, settings, seed=context.seed, ref_adapter=run.ref_adapter)
+    task = PpoTask(lm, run.sampler, run.rewards_at, settings, seed=context.seed)
     return run.pushed("ppo", task, every=task.steps_per_round)
 
 
@@ -139,4 +134,4 @@ def online_run(
     sampler = PolicySampler(
         lm, watched.prompts, sampling, n=settings.num_generations, ref_adapter=ref, source=context.completions
     )
-    return OnlineRun(lm, settings, context, watched, start, sampler, StepScorer(lm, sampler, watched.rewards), ref)
+    return OnlineRun(lm, settings, context, watched, start, sampler, StepScorer(lm, sampler, watched.rewards))

@@ -21,7 +21,7 @@ from assay.alignment.rounds import RewardsAt, Rounds, checked_rewards, draw_from
 from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.settings import PpoSettings
 from assay.alignment.trainer import StepLoss
-from assay.lm import LanguageModel, completion_logprobs, encode_prompt, using_adapter
+from assay.lm import LanguageModel, completion_logprobs, encode_prompt
 from assay.lm.batching import by_tokens
 from assay.lm.chat import EncodedPair
 from assay.lm.logprobs import token_logprobs
@@ -53,10 +53,8 @@ class PpoTask:
         settings: PpoSettings,
         *,
         seed: int,
-        ref_adapter: str | None,
     ) -> None:
         self._lm, self._sampler, self._rewards_at, self._settings = lm, sampler, rewards_at, settings
-        self._ref_adapter = ref_adapter
         self.kl_coef = KlCoef(settings.kl_coef, factor=settings.kl_raise_factor, limit=settings.kl_raise_limit)
         self._rounds = Rounds(
             len(sampler.prompts) * settings.num_generations,
@@ -123,8 +121,7 @@ class PpoTask:
         present = [i for i, ids in enumerate(samples.token_ids) if ids]
         pairs = [self._pair(samples, i) for i in present]
         old = np.concatenate(completion_logprobs(self._lm, pairs)).astype(np.float64)
-        with using_adapter(self._lm, self._ref_adapter):
-            ref = np.concatenate(completion_logprobs(self._lm, pairs)).astype(np.float64)
+        ref = np.concatenate([samples.ref_tokens[i] for i in present])
         lengths = [len(ids) for ids in samples.token_ids]
         row = np.repeat(np.arange(len(present)), [lengths[i] for i in present])
         values = self._values(pairs)

@@ -17,8 +17,9 @@ from assay.records.conversation import Prompt
 class Samples(NamedTuple):
     """Completions at one step, n a prompt, those of one prompt together.
 
-    `prompt_index` [m] points into the prompts; `token_ids` holds each completion's ids as sampled; `logprobs` and
-    `ref_logprobs` [m] are sums over a completion in nats; `is_finished` [m] is False where the length ran out.
+    `prompt_index` [m] points into the prompts; `token_ids` holds each completion's ids as sampled and `ref_tokens` the
+    reference's log-probability of each; `logprobs` [m] are sums over a completion, in nats, of the policy that drew
+    it; `is_finished` [m] is False where the length ran out.
     """
 
     step: int
@@ -26,8 +27,13 @@ class Samples(NamedTuple):
     texts: list[str]
     token_ids: list[list[int]]
     logprobs: list[float]
-    ref_logprobs: list[float]
+    ref_tokens: list[list[float]]
     is_finished: list[bool]
+
+    @property
+    def ref_logprobs(self) -> list[float]:
+        """The reference's log-probability [m] of each completion, in nats."""
+        return [float(np.sum(each)) for each in self.ref_tokens]
 
     @property
     def kl(self) -> float:
@@ -86,7 +92,7 @@ class PolicySampler:
             texts=[c.text for c in completions],
             token_ids=[list(c.token_ids) for c in completions],
             logprobs=[float(np.sum(c.logprobs)) for c in completions],
-            ref_logprobs=[float(np.sum(r)) for r in reference],
+            ref_tokens=[each.tolist() for each in reference],
             is_finished=[c.finish_reason == "stop" for c in completions],
         )
 

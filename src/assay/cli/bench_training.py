@@ -32,7 +32,7 @@ def training(
     max_length: Annotated[int | None, typer.Option("--max-length", min=16, help="Tokens of prompt and answer.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Draws the pairs and the adapter.")] = 0,
 ) -> None:
-    """Measure steps of DPO and of reward training beside TRL's: seconds, peak memory, and the losses themselves."""
+    """Measure steps of DPO, reward training and GRPO beside TRL's: seconds, peak memory, and the losses themselves."""
     from assay.bench.training import TrainingPlan, bars_of, bench_training
     from assay.bench.training import quick as at_quick_sizes
 
@@ -51,6 +51,7 @@ def training(
             pairs: {name: told.model_dump() for name, told in rows.items()} for pairs, rows in measured.dpo.items()
         },
         "reward": {name: told.model_dump() for name, told in measured.reward.items()},
+        "grpo": {name: told.model_dump() for name, told in measured.grpo.items()},
         "two_epochs": measured.two_epochs.model_dump(),
     }
     finish("training", bars_of(measured), is_quick=quick, json_file=json_file, details=details)
@@ -60,7 +61,8 @@ def _show(measured: "TrainingMeasurement") -> None:
     from assay.bench.training import speed_up
 
     table = Table("trainer", "pairs a step", "run", "CPU s a step", "clock s a step", "before", "peak MiB", "ours is")
-    sides = [("DPO", str(pairs), rows) for pairs, rows in measured.dpo.items()] + [("reward", "", measured.reward)]
+    sides = [("DPO", str(pairs), rows) for pairs, rows in measured.dpo.items()]
+    sides += [("reward", "", measured.reward), ("GRPO", "", measured.grpo)]
     for trainer, pairs, rows in sides:
         for name, told in rows.items():
             cpu, clock = (f"{_median(seconds[1:]):.2f}" for seconds in (told.step_cpu_s, told.step_s))

@@ -120,7 +120,7 @@ def _group(lm: LanguageModel, job: Job) -> _Run:
     def rewards_at(step: int) -> np.ndarray:
         return np.random.default_rng([job.seed, step]).normal(size=job.pairs * job.completions)
 
-    task = GrpoTask(lm, sampler, rewards_at, settings, seed=job.seed, ref_adapter=None)
+    task = GrpoTask(lm, sampler, rewards_at, settings, seed=job.seed)
     return _Run(task, settings, lambda: round(sum(drawn) / len(drawn)), draws)
 
 

@@ -9,7 +9,7 @@ from assay.lm import LoraSettings
 from assay.records.preference import Preference
 from assay.records.record import Value
 
-Kind = Literal["dpo", "reward"]
+Kind = Literal["dpo", "reward", "grpo"]
 
 
 class Ids(Value):
@@ -24,7 +24,8 @@ class Job(Value):
     """One run of a trainer from one adapter, at a constant step size, in float32.
 
     Ours takes `preferences` and the seed that orders them; TRL takes `rows`, the same pairs in that order, as ids, so
-    that no template or tokenizer stands between the two.
+    that no template or tokenizer stands between the two. GRPO takes their prompts alone: every step draws `completions`
+    of `new_tokens` for each, and is paid for the share of even token ids.
     """
 
     kind: Kind
@@ -39,6 +40,9 @@ class Job(Value):
     epochs: int = 1
     learning_rate: float = 1e-4
     beta: float = 0.1
+    """DPO's; GRPO's strength of the KL."""
+    completions: int = 8
+    new_tokens: int = 64
     seed: int = 0
     threads: int = 1
     settings: dict[str, float | int | str | bool] = {}

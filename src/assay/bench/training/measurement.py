@@ -14,21 +14,23 @@ import numpy as np
 
 from assay.bench.bars import Bar
 from assay.bench.training.job import Told
-from assay.bench.training.running import DEFAULTS, MICRO, OURS, TUNED, Bench, TrainingPlan
+from assay.bench.training.running import DEFAULTS, MICRO, NO_KL, OURS, TUNED, Bench, TrainingPlan
 
 MICRO_LIMIT = 1.8
 MEMORY_LIMIT = 0.6
 LOSS_LIMIT = 1e-3
 CACHED_LIMIT = 2.0
 REWARD_LIMIT = 2.0
+GRPO_LIMIT = 2.0
 
 
 class TrainingMeasurement(NamedTuple):
-    """What each run told: DPO by pairs a step and row, the reward by row, and two epochs of DPO on the top layers."""
+    """What each run told: DPO by pairs a step and row, reward and GRPO by row, two epochs of DPO on the top layers."""
 
     dpo: dict[int, dict[str, Told]]
     reward: dict[str, Told]
     two_epochs: Told
+    grpo: dict[str, Told]
 
 
 def bench_training(
@@ -40,6 +42,7 @@ def bench_training(
         dpo={size.pairs: bench.side_by_side("dpo", size) for size in plan.dpo},
         reward=bench.side_by_side("reward", plan.reward),
         two_epochs=bench.two_epochs(plan.cached),
+        grpo=bench.sampled(plan.grpo),
     )
 
 
@@ -65,6 +68,8 @@ def bars_of(measured: TrainingMeasurement) -> list[Bar]:
             "second epoch over the first, top layers", second_epoch(measured.two_epochs), CACHED_LIMIT, "at_least", "x"
         ),
         Bar("reward training against TRL tuned", speed_up(measured.reward, TUNED), REWARD_LIMIT, "at_least", "x"),
+        Bar("GRPO, whole step, against TRL tuned", speed_up(measured.grpo, TUNED), GRPO_LIMIT, "at_least", "x"),
+        Bar("GRPO, whole step, against TRL without KL", speed_up(measured.grpo, NO_KL), GRPO_LIMIT, "at_least", "x"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Peer: TRL's own DPOTrainer or RewardTrainer on a job, in a process of its own; it imports nothing of Assay's.
+"""Peer: TRL's own DPOTrainer, RewardTrainer or GRPOTrainer on a job, in a process without Assay.
 
     python peer_trl.py JOB.json OUT.json
 
@@ -27,7 +27,7 @@ def main(job_file: str, out_file: str) -> None:
     torch.set_num_threads(job["threads"])
     transformers.set_seed(job["seed"])
     started = time.process_time()
-    trainer = (dpo_trainer if job["kind"] == "dpo" else reward_trainer)(job)
+    trainer = {"dpo": dpo_trainer, "reward": reward_trainer, "grpo": grpo_trainer}[job["kind"]](job)
     copy_adapter(trainer.model, job["adapter"])
     clock = timing.StepClock()
     trainer.add_callback(_marking(clock))
@@ -76,6 +76,37 @@ def reward_trainer(job: dict[str, Any]) -> Any:
         train_dataset=rows,
         processing_class=_tokenizer(job),
         peft_config=_lora(job, task_type="SEQ_CLS", modules_to_save=["score"]),
+    )
+
+
+def grpo_trainer(job: dict[str, Any]) -> Any:
+    """GRPOTrainer that draws once a step, completions of one length, and is paid for the share of even token ids."""
+    import trl
+    from datasets import Dataset
+
+    class OnIds(trl.GRPOTrainer):
+        def _tokenize_prompts(self, prompts: list[str]) -> Any:
+            return [job["rows"][int(name)]["prompt"] for name in prompts], None, {}
+
+    def even(completion_ids: list[list[int]], **_: Any) -> list[float]:
+        return [sum(token % 2 == 0 for token in ids) / len(ids) for ids in completion_ids]
+
+    # Its batch counts completions, and its sampler orders the prompts by itself.
+    common = {name: value for name, value in _common(job).items() if name != "train_sampling_strategy"}
+    shape = {
+        "per_device_train_batch_size": job["pairs_a_step"] * job["completions"],
+        "num_generations": job["completions"],
+        "max_completion_length": job["new_tokens"],
+        "generation_kwargs": {"min_new_tokens": job["new_tokens"]},
+        "loss_type": "grpo",
+    }
+    return OnIds(
+        _model(job, "AutoModelForCausalLM"),
+        reward_funcs=even,
+        args=trl.GRPOConfig(**{**common, **shape}),
+        train_dataset=Dataset.from_list([{"prompt": str(i)} for i in range(len(job["rows"]))]),
+        processing_class=_tokenizer(job),
+        peft_config=_lora(job, task_type="CAUSAL_LM"),
     )
 
 

@@ -22,7 +22,10 @@ from assay.records.preference import Preference
 
 OURS = "ours"
 DEFAULTS, TUNED, MICRO = "TRL defaults", "TRL tuned", "TRL tuned, micro-batch 1"
-SETTINGS: Mapping[Kind, Mapping[str, dict[str, bool]]] = MappingProxyType(
+NO_KL = "TRL tuned, without KL"
+GRPO_KL = 0.04
+"""Strength of the KL in GRPO, ours and that of TRL tuned; TRL's default is none."""
+SETTINGS: Mapping[Kind, Mapping[str, dict[str, bool | float]]] = MappingProxyType(
     {
         "dpo": {
             DEFAULTS: {},
@@ -30,6 +33,11 @@ SETTINGS: Mapping[Kind, Mapping[str, dict[str, bool]]] = MappingProxyType(
             MICRO: {"gradient_checkpointing": False, "precompute_ref_log_probs": True},
         },
         "reward": {DEFAULTS: {}, TUNED: {"gradient_checkpointing": False}},
+        "grpo": {
+            DEFAULTS: {},
+            TUNED: {"gradient_checkpointing": False, "beta": GRPO_KL},
+            NO_KL: {"gradient_checkpointing": False},
+        },
     }
 )
 """TRL's settings by row where they are not its defaults: tuned, nothing is computed twice, the reference once ahead."""
@@ -52,6 +60,10 @@ class TrainingPlan(NamedTuple):
     dpo: tuple[Steps, ...] = (Steps(2, 20), Steps(8, 6))
     reward: Steps = Steps(8, 6)
     cached: Steps = Steps(4, 6)
+    grpo: Steps = Steps(2, 6)
+    """Prompts a step, each with `completions` of `new_tokens`."""
+    completions: int = 8
+    new_tokens: int = 64
     top_layers: int = 10
     max_length: int = 512
     threads: int = 1
@@ -61,7 +73,7 @@ class TrainingPlan(NamedTuple):
 def quick(plan: TrainingPlan) -> TrainingPlan:
     """The plan at sizes that only show that everything works."""
     few = Steps(2, 3)
-    return plan._replace(dpo=(few,), reward=few, cached=few, max_length=96)
+    return plan._replace(dpo=(few,), reward=few, cached=few, grpo=few, completions=2, new_tokens=8, max_length=96)
 
 
 class Bench:
@@ -77,21 +89,35 @@ class Bench:
 
     def side_by_side(self, kind: Kind, size: Steps) -> dict[str, Told]:
         """Ours and, where there is a Python with TRL, every row of TRL's, on the same steps."""
-        rows: dict[str, dict[str, bool]] = {OURS: {}}
-        if self._plan.peer_python is not None:
-            rows |= SETTINGS[kind]
-        return {name: self._run(name, self._job(kind, size, settings=settings)) for name, settings in rows.items()}
+        return self._rows(kind, lambda settings: self._job(kind, size, settings=settings))
+
+    def sampled(self, size: Steps) -> dict[str, Told]:
+        """GRPO, every step on the same prompts, by ours and by every row of TRL's."""
+        plan = self._plan
+        more = {"beta": GRPO_KL, "completions": plan.completions, "new_tokens": plan.new_tokens}
+
+        def job(settings: Mapping[str, bool | float]) -> Job:
+            once = self._job("grpo", Steps(size.pairs, 1), settings=settings, epochs=size.steps)
+            return once.model_copy(update=more)
+
+        return self._rows("grpo", job)
 
     def two_epochs(self, size: Steps) -> Told:
         """Ours with adapters in the top layers only, over the same pairs twice."""
         return self._run(OURS, self._job("dpo", size, lora=LoraSettings(top_layers=self._plan.top_layers), epochs=2))
+
+    def _rows(self, kind: Kind, job: Callable[[Mapping[str, bool | float]], Job]) -> dict[str, Told]:
+        rows: dict[str, dict[str, bool | float]] = {OURS: {}}
+        if self._plan.peer_python is not None:
+            rows |= SETTINGS[kind]
+        return {name: self._run(name, job(settings)) for name, settings in rows.items()}
 
     def _job(
         self,
         kind: Kind,
         size: Steps,
         *,
-        settings: Mapping[str, bool] = MappingProxyType({}),
+        settings: Mapping[str, bool | float] = MappingProxyType({}),
         lora: LoraSettings = LoraSettings(),  # noqa: B008 (frozen)
         epochs: int = 1,
     ) -> Job:
@@ -156,7 +182,7 @@ def read_told(path: Path, *, steps: int) -> Told:
 
 def _read(plan: TrainingPlan, lm: LanguageModel, now: datetime) -> tuple[Preference, ...]:
     """Pairs for the largest of the plan's rows. Raises InputError when there are too few."""
-    wanted = max(size.pairs * size.steps for size in (*plan.dpo, plan.reward, plan.cached))
+    wanted = max(size.pairs * size.steps for size in (*plan.dpo, plan.reward, plan.cached, plan.grpo))
     sizes = Sizes(train=max(8, wanted), held_out=2, max_length=plan.max_length)
     found = read_pair_set("hh-harmless", plan.data, lm, sizes, seed=plan.seed, now=now)
     count = 0 if found is None else len(found.train)
