@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from assay.bench.policy import bars_of, gap_to_wco, rows_of, run_seed
+from assay.bench.policy import bars_of, gap_to_wco, peers, rows_of, run_seed
 from assay.bench.policy.arms import BEST_OF_N_ARMS, LOOP_ARMS
 from assay.bench.policy.base import train_base
 from assay.bench.policy.gold import CHANNELS, worth
@@ -31,8 +31,10 @@ from assay.bench.policy.measuring import ArmOutcome, PathPoint, Standing
 from assay.bench.policy.presets import FIRST_SEED, QUICK
 from assay.bench.policy.seeds import SeedOutcome
 from assay.bench.policy.summary import paired
+from assay.lm import LoraSettings, add_lora, load, save_adapter
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TINY = QUICK.model_copy(update={"loop": QUICK.loop.model_copy(update={"max_completion_length": 8, "rounds": 1})})
 ASKED = "name three fruits"
 
 
@@ -142,7 +144,7 @@ def reached_from(*modules):
 
 
 def test_gold_cannot_be_reached_from_what_trains_or_rewards():
-    reached = reached_from("assay.bench.policy.arms", "assay.bench.policy.running", "assay.bench.policy.base")
+    reached = reached_from(*(f"assay.bench.policy.{name}" for name in ("arms", "running", "base", "peers", "peer_trl")))
     assert "assay.alignment.online_dpo" in reached
     assert "assay.rewards.training" in reached
     assert "assay.bench.policy.gold" not in reached
@@ -234,11 +236,41 @@ def test_the_base_is_the_seeds(tmp_path):
     assert weights[0] == weights[1] != weights[2]
 
 
+def untrained(job):
+    """What a peer that takes no step leaves: adapters that are the identity."""
+    places = [Path(job["out"]) / f"checkpoint-{step}" for step in (2, 4)]
+    for place in places:
+        lm = load(job["base"])
+        add_lora(lm, LoraSettings(r=job["lora"]["r"]), seed=0)
+        save_adapter(lm, place)
+    return [{"step": step, "adapter": str(place)} for step, place in zip((2, 4), places, strict=True)]
+
+
+def test_a_peer_is_asked_for_the_same_labels_prompts_and_steps_and_its_checkpoints_are_measured(monkeypatch):
+    jobs = []
+
+    def run(command, *, what, do, environment):
+        jobs.append(json.loads(Path(command[-2]).read_text()))
+        Path(command[-1]).write_text(json.dumps(untrained(jobs[-1])))
+
+    monkeypatch.setattr(peers, "run_script", run)
+    outcome = run_seed(FIRST_SEED, TINY, peer_python=Path("python"))
+    assert [one.arm for one in outcome.arms] == [*LOOP_ARMS, *peers.PEER_ARMS, *BEST_OF_N_ARMS]
+    dpo, grpo = jobs
+    assert (dpo["kind"], grpo["kind"]) == ("dpo", "grpo")
+    assert len(dpo["pairs"]) == outcome.pairs
+    assert len(grpo["prompts"]) == TINY.loop_prompts
+    # Eight pairs a step, and as many completions as our own loop draws: two of each of eight prompts a round.
+    assert (dpo["batch"], grpo["batch"], grpo["rounds"], grpo["generations"]) == (8, 16, 1, 2)
+    for arm in outcome.arms[len(LOOP_ARMS) : len(LOOP_ARMS) + 2]:
+        assert [point.step for point in arm.path] == [2, 4]
+        assert all(point.proxy is None and point.kl == pytest.approx(0.0, abs=1e-3) for point in arm.path)
+        assert arm.stop.step == 4
+        assert [arm.stop.gold, arm.peak] == pytest.approx([0.0, 0.0], abs=1e-9)
+
+
 def test_a_whole_tiny_seed_gives_every_arm_an_outcome_that_stands_on_its_path():
-    settings = QUICK.model_copy(
-        update={"loop": QUICK.loop.model_copy(update={"max_completion_length": 8, "rounds": 1})}
-    )
-    outcome = run_seed(FIRST_SEED, settings)
+    outcome = run_seed(FIRST_SEED, TINY)
     assert [one.arm for one in outcome.arms] == [*LOOP_ARMS, *BEST_OF_N_ARMS]
     for one in outcome.arms:
         assert one.stop.step in {point.step for point in one.path}

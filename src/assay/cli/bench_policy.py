@@ -5,6 +5,7 @@ The room is imported inside the command: torch takes seconds, and `--help` must 
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +26,7 @@ def policy(
         int | None, typer.Option("--first-seed", min=0, help="1000; seeds below are for development.")
     ] = None,
     processes: Annotated[int | None, typer.Option("--processes", min=1, help="Default: one a core.")] = None,
+    peer_python: Annotated[Path | None, typer.Option("--peer-python", help="A Python with TRL 1.16.")] = None,
 ) -> None:
     """Train a small transformer, push it against learnt rewards arm by arm, and say what each arm kept of the gold."""
     from assay.bench.policy import PolicySettings, bars_of, gap_to_wco, rows_of, run_seeds
@@ -34,7 +36,7 @@ def policy(
     first = FIRST_SEED if first_seed is None else first_seed
     chosen = list(range(first, first + (1 if quick else seeds)))
     workers = min(len(chosen), processes or os.cpu_count() or 1)
-    outcomes = run_seeds(chosen, settings, processes=workers, done=_say)
+    outcomes = run_seeds(chosen, settings, processes=workers, peer_python=peer_python, done=_say)
     _show(outcomes)
     gap = gap_to_wco(outcomes)
     details = {

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from assay.alignment.runs import ALL_STEPS
+from assay.alignment.sampling import PolicySampler
 from assay.bench.policy.gold import CHANNELS, Worth, worth
+from assay.bench.policy.peers import Kept
 from assay.bench.policy.running import BestOfN, Candidates
 from assay.lm import Sampling, generate, load
 from assay.records.conversation import Prompt, last_user_text
@@ -23,11 +25,14 @@ from assay.storage import ArtifactStore
 
 
 class PathPoint(Value):
-    """One checkpoint: step (or n), KL in nats, proxy reward in the reference's deviations, gold in the base's."""
+    """One checkpoint: step (or n), KL in nats, proxy reward in the reference's deviations, gold in the base's.
+
+    `proxy` is None where the arm has no reward of ours.
+    """
 
     step: int
     kl: float
-    proxy: float
+    proxy: float | None
     gold: float
 
 
@@ -75,7 +80,7 @@ class Meter:
     ) -> None:
         self._base, self._prompts, self._artifacts, self._sampling, self._n = base, prompts, artifacts, sampling, n
         self._texts = [last_user_text(prompt) for prompt in prompts for _ in range(n)]
-        self._known: dict[str | None, Worth] = {}
+        self._known: dict[Path | None, Worth] = {}
         plain = self._fresh(None)
         mean, sd = float(plain.gold.mean()), float(plain.gold.std())
         self.scale = BaseScale(mean, sd, _standing(0, 0.0, plain.gold * 0, plain))
@@ -84,9 +89,11 @@ class Meter:
         """An arm that trained: its path from stored samples, its best, its stop and its end from fresh ones."""
         records = {one.step: one for one in policy.checkpoints}
         path = tuple(self._point(one) for one in policy.checkpoints)
-        best = max(path, key=lambda point: point.gold).step
-        stop, last = self._stand(records[policy.step]), self._stand(policy.checkpoints[-1])
-        peaks = [self._stand(records[best]).gold, stop.gold, last.gold, 0.0]
+        best, stop, last = (
+            self._stand(one.step, one.observation.values["alignment/kl"], self._adapter(one))
+            for one in (records[_best(path)], records[policy.step], policy.checkpoints[-1])
+        )
+        peaks = [best.gold, stop.gold, last.gold, 0.0]
         peaks += [] if twin is None else [twin.peak]
         return ArmOutcome(
             arm=name,
@@ -97,6 +104,16 @@ class Meter:
             was_stopped=policy.stop_reason != ALL_STEPS,
             path=path,
         )
+
+    def peer(self, name: str, kept: Sequence[Kept], *, n: int) -> ArmOutcome:
+        """An arm of another trainer, which stops where it ends; its path is drawn here, `n` answers a prompt."""
+        adapters = {one.step: one.adapter for one in kept}
+        path = tuple(self._drawn(one, n) for one in kept)
+        kl = {point.step: point.kl for point in path}
+        best, stop = (self._stand(step, kl[step], adapters[step]) for step in (_best(path), path[-1].step))
+        reason = f"{stop.step} steps taken"
+        peak = max(best.gold, stop.gold, 0.0)
+        return ArmOutcome(arm=name, peak=peak, stop=stop, final=stop, stop_reason=reason, was_stopped=False, path=path)
 
     def best_of_n(self, candidates: Candidates) -> list[ArmOutcome]:
         """Arms that select: exact on the candidates drawn, the largest n their stop."""
@@ -133,16 +150,30 @@ class Meter:
         gold = float(self.scale(worth(asked, kept["texts"]).gold).mean())
         return PathPoint(step=record.step, kl=values["alignment/kl"], proxy=values["alignment/proxy_reward"], gold=gold)
 
-    def _stand(self, record: CheckpointRecord) -> Standing:
-        found = self._fresh(record.adapter)
-        return _standing(record.step, record.observation.values["alignment/kl"], self.scale(found.gold), found)
+    def _drawn(self, kept: Kept, n: int) -> PathPoint:
+        lm = load(str(self._base), adapter=kept.adapter)
+        samples = PolicySampler(lm, self._prompts, self._sampling, n=n, ref_adapter=None).at(kept.step)
+        asked = [last_user_text(self._prompts[i]) for i in samples.prompt_index]
+        gold = float(self.scale(worth(asked, samples.texts).gold).mean())
+        return PathPoint(step=kept.step, kl=samples.kl, proxy=None, gold=gold)
 
-    def _fresh(self, adapter: str | None) -> Worth:
+    def _adapter(self, record: CheckpointRecord) -> Path | None:
+        return None if record.adapter is None else self._artifacts.path(record.adapter)
+
+    def _stand(self, step: int, kl: float, adapter: Path | None) -> Standing:
+        found = self._fresh(adapter)
+        return _standing(step, kl, self.scale(found.gold), found)
+
+    def _fresh(self, adapter: Path | None) -> Worth:
         if adapter not in self._known:
-            lm = load(str(self._base), adapter=None if adapter is None else self._artifacts.path(adapter))
+            lm = load(str(self._base), adapter=adapter)
             texts = [completion.text for completion in generate(lm, self._prompts, self._sampling, n=self._n)]
             self._known[adapter] = worth(self._texts, texts)
         return self._known[adapter]
+
+
+def _best(path: Sequence[PathPoint]) -> int:
+    return max(path, key=lambda point: point.gold).step
 
 
 def _standing(step: int, kl: float, gold: np.ndarray, found: Worth) -> Standing:

@@ -24,6 +24,7 @@ from assay.bench.policy.gold import worth
 from assay.bench.policy.instructions import INSTRUCTIONS, Instruction
 from assay.bench.policy.labels import Answered, People, label
 from assay.bench.policy.measuring import ArmOutcome, Meter, Standing
+from assay.bench.policy.peers import PEER_ARMS, run_peer
 from assay.bench.policy.running import LOOP, Course, Rewards, fit_rewards, run_best_of_n, run_loop
 from assay.lm import Sampling, generate, load
 from assay.records.preference import Preference
@@ -79,10 +80,14 @@ def run_seeds(
     settings: PolicySettings,
     *,
     processes: int,
+    peer_python: Path | None = None,
     done: Callable[[SeedOutcome], object] = lambda _: None,
 ) -> list[SeedOutcome]:
-    """All seeds, in their order; `done` hears of each as it ends. One process a seed, one thread a process."""
-    work = partial(run_seed, settings=settings)
+    """All seeds, in their order; `done` hears of each as it ends. One process a seed, one thread a process.
+
+    Raises ConfigError where TRL, in the Python given for it, cannot be run.
+    """
+    work = partial(run_seed, settings=settings, peer_python=peer_python)
     if processes == 1:
         outcomes = []
         for seed in seeds:
@@ -97,8 +102,8 @@ def run_seeds(
         return outcomes
 
 
-def run_seed(seed: int, settings: PolicySettings) -> SeedOutcome:
-    """One seed from an untrained transformer to every arm's outcome."""
+def run_seed(seed: int, settings: PolicySettings, *, peer_python: Path | None = None) -> SeedOutcome:
+    """One seed from an untrained transformer to every arm's outcome; TRL's arms need a Python that has it."""
     streams = _Streams(*(int(n) for n in np.random.SeedSequence(seed).generate_state(5)))
     order = [INSTRUCTIONS[i] for i in np.random.default_rng(streams.labels).permutation(len(INSTRUCTIONS))]
     watched, labelled = order[: settings.watch_prompts], order[settings.watch_prompts :]
@@ -116,6 +121,7 @@ def run_seed(seed: int, settings: PolicySettings) -> SeedOutcome:
             policy = run_loop(course, name, arm, rewards, now=NOW)
             outcomes[name] = meter.loop(name, policy, twins.get(arm.twin))
             twins.setdefault(arm.twin, outcomes[name])
+        trained = [] if peer_python is None else _of_trl(peer_python, course, preferences, meter)
         candidates = run_best_of_n(course, rewards, count=settings.candidates)
         selected = meter.best_of_n(candidates)
     return SeedOutcome(
@@ -124,8 +130,13 @@ def run_seed(seed: int, settings: PolicySettings) -> SeedOutcome:
         base=meter.scale.standing,
         reward_accuracy=rewards.accuracy,
         pairs=len(preferences),
-        arms=(*outcomes.values(), *selected),
+        arms=(*outcomes.values(), *trained, *selected),
     )
+
+
+def _of_trl(python: Path, course: Course, preferences: Sequence[Preference], meter: Meter) -> list[ArmOutcome]:
+    kept = {name: run_peer(python, kind, course, preferences) for name, kind in PEER_ARMS.items()}
+    return [meter.peer(name, found, n=course.loop.num_generations) for name, found in kept.items()]
 
 
 def _learn(
