@@ -5,6 +5,7 @@ import pytest
 import torch
 from alignment_cases import TWO_PROMPTS, TWO_ROUNDS, SampledTask, assert_goes_on_after_a_kill
 
+from assay.alignment import grpo
 from assay.alignment.grpo import GrpoTask
 from assay.alignment.settings import GrpoSettings
 from assay.lm import LoraSettings
@@ -33,7 +34,7 @@ def made(tiny_model_dir):
 @pytest.mark.parametrize(("loss_type", "killed_at"), [("grpo", 1), ("rloo", 2), ("reinforce", 3)])
 def test_a_run_killed_at_any_step_and_resumed_equals_one_that_was_not(made, tmp_path, loss_type, killed_at):
     changes = {"loss_type": loss_type, "kl_target": 0.01, "kl_horizon": 10.0}
-    assert_goes_on_after_a_kill(lambda: made(**changes), tmp_path, killed_at=killed_at)
+    assert_goes_on_after_a_kill(lambda: made(**changes), tmp_path, killed_at=killed_at, by="parts")
 
 
 @pytest.mark.parametrize("loss_type", METHODS)
@@ -77,6 +78,30 @@ def test_a_round_of_one_step_takes_no_pass_for_the_policy_that_drew_and_learns_t
         step.value.backward()
     for name, p in policy_parameters(once.lm).items():
         torch.testing.assert_close(p.grad, policy_parameters(twice.lm)[name].grad, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss_type", METHODS)
+@pytest.mark.parametrize(("tokens", "count"), [(1, 6), (70, 2)])
+def test_parts_of_a_step_add_up_to_it(made, monkeypatch, loss_type, tokens, count):
+    found = []
+    for limit in (100_000, tokens):
+        monkeypatch.setattr(grpo, "GROUP_TOKENS", limit)
+        run = made(per_device_train_batch_size=6, num_iterations=2, loss_type=loss_type, lora=ALL_KINDS)
+        run.task._round = run.task._draw(0)
+        # Ratios away from one, so that something is clipped.
+        old = [[value + 0.5 * (-1) ** i for value in each] for i, each in enumerate(run.task._round.old)]
+        run.task._round = run.task._round._replace(old=old)
+        monkeypatch.setattr(run.task._rounds, "begin", lambda step: -1)
+        assert len(list(run.task.parts(0))) == (1 if limit > tokens else count)
+        loss = run.task.loss(0)
+        loss.value.backward()
+        found.append((loss, {name: p.grad for name, p in policy_parameters(run.lm).items()}))
+    (one, whole_gradient), (parts, summed) = found
+    assert parts.metrics == pytest.approx(one.metrics, abs=1e-6)
+    assert one.metrics["clip_ratio/low_mean"] + one.metrics["clip_ratio/high_mean"] > 0
+    torch.testing.assert_close(parts.value, one.value, atol=1e-6, rtol=1e-4)
+    for name, gradient in whole_gradient.items():
+        torch.testing.assert_close(summed[name], gradient, atol=1e-6, rtol=1e-3)
 
 
 @pytest.mark.parametrize("loss_type", ["rloo", "reinforce"])

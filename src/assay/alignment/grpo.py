@@ -5,6 +5,7 @@ others of its group, `reinforce` with the whole batch, and both take KL in the r
 all of them find: run them with monitors.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,14 +24,16 @@ from assay.alignment.losses import PolicyTerms, TokenBatch, grpo_loss, reinforce
 from assay.alignment.rounds import CostsAt, RewardsAt, Rounds, checked_rewards, draw_from_json, draw_to_json, no_costs
 from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.settings import GrpoSettings
-from assay.alignment.trainer import StepLoss
+from assay.alignment.trainer import PART_TOKENS, StepLoss, whole
 from assay.lm import LanguageModel, completion_logprobs, encode_prompt
 from assay.lm.chat import EncodedPair
 from assay.lm.logprobs import token_logprobs
-from assay.lm.packing import completion_rows
+from assay.lm.packing import completion_rows, packs
 
 IN_REWARD = ("rloo", "reinforce")
-"""Losses that take KL in the reward."""
+"""Losses that take KL in the reward, and the mean over what they are given."""
+GROUP_TOKENS = 2 * PART_TOKENS
+"""Tokens of a part. Those of one prompt share it, and every part computes it again, so groups are best left whole."""
 
 
 class _Round(NamedTuple):
@@ -81,28 +84,38 @@ class GrpoTask:
 
     def loss(self, step: int) -> StepLoss:
         """The loss of the step's share of the round's completions; the first step of a round draws the round."""
+        return whole(self.parts(step))
+
+    def parts(self, step: int) -> Iterator[StepLoss]:
+        """The same in parts that add up, each of at most `GROUP_TOKENS` packed tokens."""
         begin = self._rounds.begin(step)
         if step == begin or self._round is None:
             self._round = self._draw(begin)
         drawn = self._round
         share = [i for i in self._rounds.rows_of(step) if drawn.samples.token_ids[i]]
         pairs = [self._pair(drawn.samples, i) for i in share]
+        weights = self._weights(pairs)
+        once = {**drawn.measured, "kl_coef": self._coefficient}
+        for rows in packs(pairs, max_tokens=GROUP_TOKENS):
+            found = self._part(drawn, [share[k] for k in rows], torch.cat([weights[k] for k in rows]))
+            part = sum(self._counts_for(pairs[k]) for k in rows) / sum(map(self._counts_for, pairs))
+            terms = {"clip_ratio/low_mean": found.clip_low * part, "clip_ratio/high_mean": found.clip_high * part}
+            loss = found.loss * part if self._settings.loss_type in IN_REWARD else found.loss
+            yield StepLoss(loss, terms | once)
+            once = {}
+
+    def _part(self, drawn: _Round, rows: list[int], weights: torch.Tensor) -> PolicyTerms:
+        """The loss of some of a draw's completions, whose tokens have these weights [tokens]."""
+        pairs = [self._pair(drawn.samples, i) for i in rows]
         logprobs = token_logprobs(self._lm, pairs)
         batch = TokenBatch(
             logprobs=logprobs,
-            old_logprobs=logprobs.detach() if drawn.old is None else _flat(drawn.old, share),
-            advantages=_flat(drawn.advantages, share),
+            old_logprobs=logprobs.detach() if drawn.old is None else _flat(drawn.old, rows),
+            advantages=_flat(drawn.advantages, rows),
             row=completion_rows(pairs),
-            ref_logprobs=_flat(drawn.samples.ref_tokens, share),
+            ref_logprobs=_flat(drawn.samples.ref_tokens, rows),
         )
-        terms = self._terms(batch)
-        metrics = {
-            **drawn.measured,
-            "clip_ratio/low_mean": terms.clip_low,
-            "clip_ratio/high_mean": terms.clip_high,
-            "kl_coef": self._coefficient,
-        }
-        return StepLoss(terms.loss, metrics)
+        return self._terms(batch, weights)
 
     def observed(self, step: int) -> dict[str, float]:
         """The constraints' numbers at a step; at the first of a round after its draw has moved them."""
@@ -125,14 +138,25 @@ class GrpoTask:
     def _coefficient(self) -> float:
         return self.kl_coef.value * self._factor + self._lagrangian.kl_coef
 
-    def _terms(self, batch: TokenBatch) -> PolicyTerms:
+    def _weights(self, pairs: list[EncodedPair]) -> list[torch.Tensor]:
+        """What each token of a step's completions weighs, by completion; where the loss is a plain mean, nothing."""
+        lengths, kind = [len(pair.completion) for pair in pairs], self._settings.loss_type
+        if kind == "rloo" or kind == "reinforce":
+            return [torch.zeros(length) for length in lengths]
+        longest = self._settings.max_completion_length
+        return list(token_weights(completion_rows(pairs), kind, max_completion_length=longest).split(lengths))
+
+    def _counts_for(self, pair: EncodedPair) -> int:
+        """What a completion counts for in a mean of the step: itself in RLOO's, its tokens in the others'."""
+        return 1 if self._settings.loss_type == "rloo" else len(pair.completion)
+
+    def _terms(self, batch: TokenBatch, weights: torch.Tensor) -> PolicyTerms:
         settings = self._settings
         low, high = settings.epsilon_low, settings.epsilon_high
         if settings.loss_type == "rloo":
             return rloo_loss(batch, epsilon_low=low, epsilon_high=high)
         if settings.loss_type == "reinforce":
             return reinforce_loss(batch, epsilon_low=low, epsilon_high=high)
-        weights = token_weights(batch.row, settings.loss_type, max_completion_length=settings.max_completion_length)
         return grpo_loss(
             batch,
             weights,
