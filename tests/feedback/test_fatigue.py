@@ -79,6 +79,18 @@ def test_a_changed_side_is_seen_and_a_lasting_one_is_not():
     assert _after(_work([10] * 60, [True] * 60)) is None
 
 
+def test_agreement_that_worsens_is_seen_and_one_that_was_never_high_or_rises_is_not():
+    said = _work([10] * 60)
+
+    def advice(agrees):
+        return _after(said, agreed={one.id: agrees(number) for number, one in enumerate(said) if number % 10})
+
+    assert advice(lambda number: number < 40 or number % 4 == 0).reason == "agreement"
+    assert advice(lambda number: number % 2 == 0) is None
+    assert advice(lambda number: number >= 40) is None
+    assert _after(said, agreed={one.id: number < 5 for number, one in enumerate(said[-10:])}) is None
+
+
 def test_the_day_ends_at_the_cap_however_often_one_rested():
     said = _work([60] * 30)
     advice = _after(said, rests=[_rest(said[-1].created_at, True)], daily_cap_min=30)

@@ -8,9 +8,10 @@ from feedback_cases import feedback
 
 from assay.feedback import Said, find_campaign, give_consent, next_turn, queue_of, record_answer
 from assay.feedback.accounts import check_password
+from assay.feedback.panels import Panel, tell
 from assay.feedback.schemes import Scheme
 from assay.records.errors import AssayError
-from assay.records.judgement import Judgement
+from assay.records.judgement import Item, Judgement
 
 ROWS = [
     {"prompt": f"p{n}", "first": "a", "second": "b", "choice": "first" if n % 2 else "second", "annotator": name}
@@ -101,6 +102,23 @@ def test_a_link_is_printed_for_an_open_account_only(workspace, kitchen):
     feedback("account", "ada", "--close", "-w", workspace.directory)
     with pytest.raises(AssayError, match="an open account 'ada'"):
         feedback("link", "ada", "-w", workspace.directory)
+
+
+def test_a_check_that_one_group_fails_stands_out(workspace, kitchen, now):
+    item = next(one for one in workspace.records.all(Item) if one.prompt[-1].content == "check")
+    panel = Panel(campaign="kitchen", traits={"age": ("young", "old")}, created_at=now)
+    workspace.records.put(panel, subject="kitchen")
+    for number in range(24):
+        name, age = f"p{number}", "young" if number % 2 else "old"
+        tell(workspace.records, name, {"age": age}, asked=panel.traits, now=now)
+        fields = {"campaign": "kitchen", "prompt": item.prompt, "first": "a", "second": "b", "first_shown": "left"}
+        choice = "first" if age == "young" else "second"
+        said = Judgement(annotator=name, choice=choice, purpose="gold", created_at=now, **fields)
+        workspace.records.put(said, split="unused", subject=name)
+    output = feedback("quality", "kitchen", "-w", workspace.directory)
+    assert f"check {item.id[:12]} by age: old: failed 12/12 (0.76-1.00), others 0/12" in output
+    assert "checks by age: young: failed 0/12 (0.00-0.24), others 12/12" in output
+    assert output.count("stands out") == 4  # both groups, over all checks and on this one
 
 
 def test_quality_demonstrations_and_withdrawal_are_told(workspace, kitchen, now):

@@ -2,10 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from assay.feedback.campaign import Gold
-from assay.feedback.quality import Share, annotator_quality, item_id
+from assay.feedback.quality import annotator_quality, item_id
 from assay.records.conversation import user_prompt
 from assay.records.judgement import Item, Judgement
 
@@ -27,14 +25,6 @@ def _said(name, number, choice="first", **fields):
 
 def _of(name, judgements, gold=()):
     return next(one for one in annotator_quality(judgements, gold) if one.annotator == name)
-
-
-def test_an_interval_is_wilsons():
-    low, high = Share(8, 10).interval
-    assert (low, high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
-    assert Share(0, 0).value is None
-    assert Share(0, 0).interval == (0.0, 1.0)
-    assert Share(3, 3).interval[1] == pytest.approx(1.0)
 
 
 def test_checks_are_compared_with_what_is_known():
@@ -72,3 +62,13 @@ def test_what_was_taken_back_is_not_counted():
     gone = first.model_copy(update={"supersedes": first.id, "source": "withdrawn", "choice": "cannot_judge"})
     assert _of("ada", [first, gone, _said("ada", 2)]).judged == 1
     assert annotator_quality([], []) == []
+
+
+def test_habits_are_told_beside_those_of_others_on_the_same_pairs():
+    said = [_said("ada", n, "both_bad" if n < 3 else "first") for n in range(4)]
+    said += [_said("bob", n, "both_bad" if n < 1 else "first") for n in range(4)]
+    ada, bob = _of("ada", said), _of("bob", said)
+    # Fault in 3 of 4 pairs against 1 of 4: differences 0, 1, 1, 0.
+    assert (ada.severity.mean, bob.severity.mean) == (0.5, -0.5)
+    assert ada.severity.n == 4
+    assert ada.drift == ((0, 0), (0, 0), None)

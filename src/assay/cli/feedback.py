@@ -27,11 +27,14 @@ from assay.feedback import (
 )
 from assay.feedback.accounts import Role, find_account, is_open_to_all, open_account
 from assay.feedback.campaign import Gold, Run, state_of
+from assay.feedback.check_fairness import check_failures
 from assay.feedback.demonstrations import gather_demonstrations
 from assay.feedback.folds import held_out_from
 from assay.feedback.items import read_items
-from assay.feedback.quality import Share, annotator_quality
+from assay.feedback.panels import panel_of, told_by
+from assay.feedback.quality import AnnotatorQuality, annotator_quality
 from assay.feedback.schemes import read_scheme
+from assay.feedback.shares import Share
 from assay.records.errors import ConfigError, explain
 from assay.records.judgement import Judgement
 from assay.web import campaign_path, login_address
@@ -170,16 +173,21 @@ def link(
 def quality(
     campaign: Annotated[str, typer.Argument(help="The campaign.")], workspace: WorkspaceOption = DEFAULT_WORKSPACE
 ) -> None:
-    """Say how each annotator's answers stand, with 95 % intervals."""
+    """Say how each annotator's answers stand, with 95 % intervals, and whether checks turn a group away."""
     space = open_workspace(workspace)
     found = find_campaign(space.records, campaign)
     judgements = [one for one in space.records.all(Judgement) if one.campaign == campaign]
-    people = annotator_quality(judgements, space.records.all(Gold, subject=campaign))
+    gold, panel = space.records.all(Gold, subject=campaign), panel_of(space.records, campaign)
+    people = annotator_quality(judgements, gold)
+    told = {one.annotator: told_by(space.records, one.annotator) for one in people}
     space.close()
     for one in people:
-        shares = {"checks": one.gold, "repeats": one.repeats, "left": one.left, "agreement": one.agreement}
-        said = ", ".join(f"{name} {_share(share)}" for name, share in shares.items())
-        console.print(f"{one.annotator}: {one.judged} judged; {said}; hasty {_share(one.hasty)}", markup=False)
+        console.print(_standing(one), markup=False)
+    for row in check_failures(judgements, gold, panel, told) if panel else []:
+        if row.check is None or row.stands_out:
+            what = "checks" if row.check is None else f"check {row.check[:12]}"
+            said = f"failed {_share(row.failed)}, others {_share(row.others)}"
+            console.print(f"{what} by {row.group}: {said}{'; stands out' if row.stands_out else ''}", markup=False)
     made("campaign", found.id, next_command=f"assay preferences fit --workspace {workspace}")
 
 
@@ -209,6 +217,19 @@ app.command()(feedback_panel.panel)
 app.command()(feedback_profile.floor)
 app.command()(feedback_retention.erase)
 app.command()(feedback_retention.retention)
+
+
+def _standing(one: AnnotatorQuality) -> str:
+    shares = {"checks": one.gold, "repeats": one.repeats, "left": one.left, "agreement": one.agreement}
+    said = [f"{name} {_share(share)}" for name, share in shares.items()]
+    said.append(f"hasty {_share(one.hasty)}")
+    if one.severity.mean is not None:
+        said.append(f"finds fault {100 * one.severity.mean:+.0f} points beside others")
+    if one.drift.early.n and one.drift.late.n:
+        said.append(f"agrees early in a sitting {_share(one.drift.early)}, late {_share(one.drift.late)}")
+    if one.drift.pace is not None:
+        said.append(f"late pace {one.drift.pace:.2f} times the early one")
+    return f"{one.annotator}: {one.judged} judged; " + ", ".join(said)
 
 
 def _share(share: Share) -> str:

@@ -10,7 +10,8 @@ be asked about, `assignment` gives each person the next item by leases, `answeri
 records, `redaction` hides models' names, `pii` finds personal data in what people write. People: the `ethics` review of
 a campaign (declared in files, as schemes are: `declared`), `consent` by purpose, `withdrawal`, `erasure` of what people
 wrote and its `retention`, `accounts` and roles, `profiles` of what people want, `panels` of whom a campaign
-wants and `diversity` of who came, `fatigue` and breaks, `quality` of their answers, `demonstrations` from their edits.
+wants and `diversity` of who came, `fatigue` and breaks (with `company` in what was said), `quality` of their answers
+with their `habits` and `shares`, `check_fairness`, `demonstrations` from their edits.
 `simulated` is the panel of the demo, `prompts` and `data` are what it is asked.
 """
 

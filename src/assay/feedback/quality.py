@@ -1,43 +1,23 @@
 """Quality: what answers say of each annotator. Takes judgements and gold answers, yields a row a person.
 
-Catches: wrong answers on checking items, answers that change when the sides are exchanged, a pull to one side, haste.
-Does not catch: people who agree with each other and are wrong, or who work carefully on checks that they recognise. A
-low number is a reason to ask, not a verdict: with few answers the intervals are wide, and they are shown.
+Catches: wrong answers on checking items, answers that change when the sides are exchanged, a pull to one side, haste,
+and the `habits` of finding more fault than others and of changing within a sitting. Does not catch: people who agree
+with each other and are wrong, or who work carefully on checks that they recognise. A low number is a reason to ask, not
+a verdict: with few answers the intervals are wide, and they are shown.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import sqrt
 from statistics import median
 from typing import NamedTuple
 
 from assay.feedback.answering import current_judgements
 from assay.feedback.campaign import Gold
+from assay.feedback.habits import Drift, drift, finds_fault, severity
+from assay.feedback.shares import Gap, Share, share_of
 from assay.records.judgement import Choice, Item, Judgement
 
 HASTY = 0.25
 """An answer in less than this share of the panel's median time a word is hasty."""
-
-
-class Share(NamedTuple):
-    """`hits` of `n`, with its 95 % Wilson interval; without answers the interval is everything."""
-
-    hits: int
-    n: int
-
-    @property
-    def value(self) -> float | None:
-        """The share, or None where there is nothing to share."""
-        return self.hits / self.n if self.n else None
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's score interval at 95 %."""
-        if not self.n:
-            return 0.0, 1.0
-        z, p = 1.959964, self.hits / self.n
-        middle, half = p + z * z / (2 * self.n), z * sqrt(p * (1 - p) / self.n + z * z / (4 * self.n * self.n))
-        scale = 1 + z * z / self.n
-        return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
 class AnnotatorQuality(NamedTuple):
@@ -56,6 +36,10 @@ class AnnotatorQuality(NamedTuple):
     hasty: Share
     seconds: float | None
     """Median active seconds an item."""
+    severity: Gap
+    """How much more often fault is found than others find it in the same pairs."""
+    drift: Drift
+    """First and second halves of sittings."""
 
 
 def annotator_quality(judgements: Iterable[Judgement], gold: Iterable[Gold]) -> list[AnnotatorQuality]:
@@ -64,10 +48,10 @@ def annotator_quality(judgements: Iterable[Judgement], gold: Iterable[Gold]) -> 
     right = {one.item: one.choice for one in gold}
     paces = {one.id: pace for one in standing if (pace := _pace(one)) is not None}
     usual = median(paces.values()) if paces else None
-    said: dict[str, list[tuple[str, Choice]]] = {}
+    said: dict[str, list[Judgement]] = {}
     for one in standing:
         if one.purpose is None:
-            said.setdefault(_pair(one), []).append((one.annotator, one.choice))
+            said.setdefault(_pair(one), []).append(one)
     people = sorted({one.annotator for one in standing})
     return [
         _row(name, [one for one in standing if one.annotator == name], right=right, said=said, paces=paces, usual=usual)
@@ -86,7 +70,7 @@ def _row(
     mine: Sequence[Judgement],
     *,
     right: Mapping[str, Choice],
-    said: Mapping[str, list[tuple[str, Choice]]],
+    said: Mapping[str, list[Judgement]],
     paces: Mapping[str, float],
     usual: float | None,
 ) -> AnnotatorQuality:
@@ -97,23 +81,23 @@ def _row(
         one.choice == first_said[_pair(one)] for one in mine if one.purpose == "repeat" and _pair(one) in first_said
     ]
     decided = [_is_left(one) for one in mine if one.choice in ("first", "second") and one.ranking is None]
-    others = [choice == one.choice for one in plain for who, choice in said[_pair(one)] if who != name]
+    others = {one.id: [other for other in said[_pair(one)] if other.annotator != name] for one in plain}
+    agrees = {one.id: [other.choice == one.choice for other in others[one.id]] for one in plain}
+    faults = {identity: [finds_fault(other) for other in found] for identity, found in others.items()}
     timed = [paces[one.id] < HASTY * usual for one in mine if one.id in paces] if usual is not None else []
     seconds = [one.time_on_task_s for one in mine if one.time_on_task_s is not None]
     return AnnotatorQuality(
         annotator=name,
         judged=len(plain),
-        gold=_share(checks),
-        repeats=_share(repeats),
-        left=_share(decided),
-        agreement=_share(others),
-        hasty=_share(timed),
+        gold=share_of(checks),
+        repeats=share_of(repeats),
+        left=share_of(decided),
+        agreement=share_of([same for found in agrees.values() for same in found]),
+        hasty=share_of(timed),
         seconds=median(seconds) if seconds else None,
+        severity=severity(plain, faults),
+        drift=drift(plain, agrees, paces),
     )
-
-
-def _share(hits: Sequence[bool]) -> Share:
-    return Share(sum(hits), len(hits))
 
 
 def _is_left(one: Judgement) -> bool:

@@ -1,7 +1,7 @@
 """Record store: keeps records in SQLite (WAL) or PostgreSQL, append-only, found by kind, split and subject."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, TypeVar
 
@@ -77,6 +77,11 @@ _PREFIXED = (
     .where(_COLUMNS.kind == bindparam("kind"), _COLUMNS.id >= bindparam("first"), _COLUMNS.id < bindparam("after"))
     .limit(2)
 )
+_SOME = (
+    select(_COLUMNS.id, _COLUMNS.body)
+    .where(_COLUMNS.kind == bindparam("kind_"), _COLUMNS.id.in_(bindparam("ids", expanding=True)))
+    .order_by(_COLUMNS.seq)
+)
 
 
 class RecordStore:
@@ -141,6 +146,11 @@ class RecordStore:
             rows = self._find("all", kind, split=split, subject=subject)
         else:
             rows = self._find("newest", kind, split=split, subject=subject, most=newest)[::-1]
+        return [self._parse(kind, row) for row in rows]
+
+    def some(self, kind: type[R], identities: Collection[str]) -> list[R]:
+        """The records of this kind that are there, of these whole identities, in the order they were stored."""
+        rows = self._rows(_SOME, {"kind_": kind.kind, "ids": list(identities)})
         return [self._parse(kind, row) for row in rows]
 
     def latest(self, kind: type[R], *, subject: str | None = None) -> R | None:

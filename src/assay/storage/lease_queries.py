@@ -52,6 +52,11 @@ ANSWERS = (
     .where(_L.queue == _Q, _L.item == _WHAT, _L.state == "answered", _L.round == 0)
     .order_by(_L.annotator)
 )
+ANSWERS_ON = (
+    select(lease_table)
+    .where(_L.queue == _Q, _L.item.in_(bindparam("items", expanding=True)), _L.state == "answered", _L.round == 0)
+    .order_by(_L.item, _L.annotator)
+)
 STANDING = (
     select(_L.state, _W.is_full, func.count())
     .join(work_table, _SAME_ITEM)

@@ -234,6 +234,10 @@ class Leases:
         """Answered leases of one item in its first round, by annotator."""
         return [_lease(row) for row in self._read(queries.ANSWERS, q=queue, what=item)]
 
+    def answers_on(self, queue: str, items: Sequence[str]) -> list[Lease]:
+        """The same of several items, by item and annotator."""
+        return [_lease(row) for row in self._read(queries.ANSWERS_ON, q=queue, items=list(items))]
+
     def wanted(self, queue: str, item: str) -> int | None:
         """How many people shall answer an item; None: as many as come."""
         rows = self._read(queries.WORK, q=queue, what=item)

@@ -15,6 +15,7 @@ from assay.feedback import next_turn, progress, record_answer, undo_last
 from assay.feedback.answering import shown_positions
 from assay.feedback.assignment import PassReason, Progress, Turn, pass_over, step_away
 from assay.feedback.campaign import find_item, run_of, scheme_of
+from assay.feedback.company import agreed_with_others
 from assay.feedback.consent import agreed_version
 from assay.feedback.demonstrations import word_diff
 from assay.feedback.fatigue import Advice, Rest, RestReason, advise
@@ -29,6 +30,8 @@ from assay.web.site import Desk, Fields, TheDesk
 
 ADVISE_EVERY = 5
 """A person's answers are looked at for tiredness after every fifth."""
+COMPARE_EVERY = 20
+"""And for whether they still agree with others after every twentieth, for those others' answers must be read too."""
 ADVISE_ON = 200
 """Their last answers that are looked at, and all of today's where those are more: to read a career at each item would
 take longer than to show the next one."""
@@ -221,12 +224,15 @@ def _advice(desk: Desk, *, judged: int, now: datetime) -> Advice | None:
     name, records = desk.visitor.name, desk.site.records
     if run.daily_cap_min is None and judged % ADVISE_EVERY:
         return None
+    recent = _recent(records, name, now=now)
+    is_compared = judged and judged % COMPARE_EVERY == 0
     return advise(
-        _recent(records, name, now=now),
+        recent,
         records.all(Rest, subject=name),
         now=now,
         break_after_min=run.break_after_min,
         daily_cap_min=run.daily_cap_min,
+        agreed=agreed_with_others(desk.site.leases, desk.campaign.name, recent) if is_compared else {},
     )
 
 

@@ -8,6 +8,8 @@ from fastapi.responses import HTMLResponse
 from assay.feedback import current_judgements
 from assay.feedback.assignment import Pass, standing_passes
 from assay.feedback.campaign import Gold, scheme_of
+from assay.feedback.check_fairness import check_failures
+from assay.feedback.panels import panel_of, told_by
 from assay.feedback.quality import annotator_quality
 from assay.records.judgement import Item, Judgement
 from assay.web.site import Desk, staff_of
@@ -30,11 +32,14 @@ def review(desk: Annotated[Desk, Depends(staff_of("review"))]) -> Response:
 
 @router.get("/quality/{campaign}")
 def quality(desk: Annotated[Desk, Depends(staff_of("quality"))]) -> Response:
-    """How each annotator's answers stand, with intervals."""
+    """How each annotator's answers stand, with intervals, and whether checks turn a group away."""
     records, name = desk.site.records, desk.campaign.name
     judgements = [one for one in records.all(Judgement) if one.campaign == name]
-    people = annotator_quality(judgements, records.all(Gold, subject=name))
-    return desk.site.page("quality.html", {**desk.shared, "people": people})
+    gold, panel = records.all(Gold, subject=name), panel_of(records, name)
+    people = annotator_quality(judgements, gold)
+    told = {one.annotator: told_by(records, one.annotator) for one in people} if panel else {}
+    failures = check_failures(judgements, gold, panel, told)[:MOST_ROWS] if panel else []
+    return desk.site.page("quality.html", {**desk.shared, "people": people, "failures": failures})
 
 
 @router.get("/trail/{campaign}")
