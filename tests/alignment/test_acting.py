@@ -69,10 +69,11 @@ def room(tmp_path_factory):
 def run(tiny_model_dir, rewards, room):
     """Runs online DPO (steps 0, 2, 4, 6 are checkpoints) under monitors; gives model, policy and log entries."""
 
-    def go(name, bank, *, resume=False):
+    def go(name, bank, *, resume=False, watch=None, **changes):
         context = RunContext(name, room.artifacts, room.directory / name, seed=5, now=lambda: NOW, resume=resume)
         lm = load(str(tiny_model_dir))
-        policy = run_online_dpo(lm, ONLINE, context, Watched(PROMPTS, rewards, (), bank), start=None)
+        watched = Watched(PROMPTS, rewards._replace(watch=watch), (), bank)
+        policy = run_online_dpo(lm, ONLINE.model_copy(update=changes), context, watched, start=None)
         return lm, policy, read_run_log(room.directory / name / RUN_LOG)
 
     return go
@@ -129,6 +130,22 @@ def test_a_roll_back_goes_to_the_step_that_the_evidence_names(run):
     assert (policy.steps_run, policy.step) == (4, 0)
     assert policy.adapter == policy.checkpoints[0].adapter
     assert entries[-1].kept_step == 0
+
+
+@pytest.mark.parametrize(("action", "left"), [(None, [0, 2, 4, 6]), ("stop", [0, 2])])
+def test_the_panels_best_checkpoint_of_those_that_alarms_leave_can_be_kept(run, free, rewards, action, left):
+    bank = None if action is None else ring(action, at=4)
+    lm, policy, entries = run(f"best-{action}", bank, watch=rewards.proxy, load_best_model_at_end=True)
+    scores = {one.step: one.observation.values["watch/panel_reward"] for one in policy.checkpoints}
+    assert policy.step == entries[-1].kept_step == max(left, key=scores.__getitem__)
+    assert policy.step != left[-1]  # the panel here is the proxy of a run that falls, so its best is not its last
+    if action is None:
+        assert_equal_weights(lm, free[0])  # what was kept moved no step
+
+
+def test_a_best_checkpoint_needs_a_panel(run):
+    with pytest.raises(ConfigError, match="expected a watch panel, whose best checkpoint is to be kept; got none"):
+        run("unwatched", None, load_best_model_at_end=True)
 
 
 def test_the_most_cautious_of_several_alarms_decides():

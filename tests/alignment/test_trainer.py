@@ -102,6 +102,17 @@ def test_only_the_last_checkpoint_is_kept_and_holds_no_pickle(whole):
     assert json.loads((directory / "checkpoint-8" / "trainer_state.json").read_text())["global_step"] == 8
 
 
+def test_as_many_checkpoints_are_kept_as_were_asked_for_and_the_newest_is_resumed(tiny_model_dir, now, tmp_path, whole):
+    settings = SETTINGS.model_copy(update={"save_total_limit": 3})
+    lm, task = start(tiny_model_dir, now)
+    with pytest.raises(KeyboardInterrupt):
+        train(lm, Interrupted(task, 5), settings, directory=tmp_path, fingerprint="f")
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-2", "checkpoint-4"}
+    lm, task = start(tiny_model_dir, now)
+    assert train(lm, task, settings, directory=tmp_path, fingerprint="f", resume=True).log == whole[0]
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-4", "checkpoint-6", "checkpoint-8"}
+
+
 def test_a_checkpoint_of_another_run_is_refused(tiny_model_dir, now, tmp_path):
     lm, task = start(tiny_model_dir, now)
     train(lm, task, SETTINGS, directory=tmp_path, fingerprint="one")

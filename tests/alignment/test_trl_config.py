@@ -43,12 +43,14 @@ def test_a_dpo_configuration_is_taken_key_by_key():
         lora_alpha=16,
         lora_dropout=0.0,
         lora_target_modules=["q_proj"],
+        save_total_limit=3,
         seed=7,
         bf16=True,
         max_length=512,
     )
     assert settings.learning_rate == 5e-6
     assert settings.per_device_train_batch_size == 16
+    assert settings.save_total_limit == 3
     assert (settings.beta, settings.loss_type, settings.soft_labels) == (0.3, "ipo", False)
     assert (settings.lora.r, settings.lora.alpha, settings.lora.targets) == (8, 16, ("q_proj",))
     assert (settings.num_train_epochs, settings.warmup_ratio, settings.lr_scheduler_type) == (2, 0.1, "cosine")

@@ -28,6 +28,7 @@ from assay.records.policy import CheckpointRecord
 ROLL_BACK: Action = "roll_back_to_checkpoint"
 BEST_STEP = "best_step"
 """Key of an alarm's evidence: the step of the checkpoint to which the monitor would go back."""
+PANEL = "watch/panel_reward"
 SHOWN = 2
 """Completions of a checkpoint that the log shows."""
 
@@ -66,8 +67,10 @@ class ActingObserver:
         log: RunLog,
         *,
         now: Callable[[], datetime],
+        keeps_best: bool = False,
     ) -> None:
         self._measuring, self._task, self._sampler, self._log, self._now = measuring, task, sampler, log, now
+        self._keeps_best = keeps_best
 
     @property
     def checkpoints(self) -> Sequence[CheckpointRecord]:
@@ -103,12 +106,11 @@ class ActingObserver:
         return is_over
 
     def kept(self) -> CheckpointRecord:
-        """The checkpoint that becomes the policy: the last one, or the one that the ending alarms leave."""
+        """The checkpoint that becomes the policy: the last that ending alarms leave, or the panel's best of those."""
         last = self.checkpoints[-1]
         latest = latest_to_keep([alarm for alarm in self.alarms if alarm.step == last.step])
-        if latest is None:
-            return last
-        return next((one for one in reversed(self.checkpoints) if one.step <= latest), self.checkpoints[0])
+        left = [one for one in self.checkpoints if latest is None or one.step <= latest] or [self.checkpoints[0]]
+        return max(left, key=lambda one: one.observation.values[PANEL]) if self._keeps_best else left[-1]
 
     def end(self, reason: str) -> None:
         """Write that the run is over and which checkpoint was kept."""

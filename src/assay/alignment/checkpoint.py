@@ -36,8 +36,9 @@ def save_checkpoint(
     log: list[dict[str, float]],
     extra: dict[str, Any],
     fingerprint: str,
+    keep: int = 1,
 ) -> Path:
-    """Write `checkpoint-STEP` and remove the older ones. Raises StorageError when the disk refuses."""
+    """Write `checkpoint-STEP` and remove all but the newest `keep`. Raises StorageError when the disk refuses."""
     target = directory / f"checkpoint-{step}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -52,9 +53,8 @@ def save_checkpoint(
             os.replace(new, target)
         finally:
             shutil.rmtree(new, ignore_errors=True)
-        for old in _checkpoints(directory):
-            if old != target:
-                shutil.rmtree(old, ignore_errors=True)
+        for old in _checkpoints(directory)[:-keep]:
+            shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         do = "free disk space, then run again with --resume; the checkpoint before this one is whole"
         raise StorageError(explain(expected=f"to write {target.name}", got=str(error), do=do)) from error

@@ -24,6 +24,7 @@ from assay.alignment.losses import PolicyTerms, TokenBatch, grpo_loss, reinforce
 from assay.alignment.rounds import CostsAt, RewardsAt, Rounds, checked_rewards, draw_from_json, draw_to_json, no_costs
 from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.settings import GrpoSettings
+from assay.alignment.support import floored
 from assay.alignment.trainer import PART_TOKENS, StepLoss, whole
 from assay.lm import LanguageModel, completion_logprobs, encode_prompt
 from assay.lm.chat import EncodedPair
@@ -169,6 +170,7 @@ class GrpoTask:
     def _draw(self, step: int) -> _Round:
         samples = self._sampler.at(step)
         rewards = self._constrained(step)
+        rewards, support = floored(rewards, samples.ref_tokens, epsilon=self._settings.support_epsilon)
         old = self._old(samples)
         if self._settings.kl_target is not None and step:
             self._adapt(samples)
@@ -176,6 +178,7 @@ class GrpoTask:
         grouped = rewards.reshape(-1, self._settings.num_generations)
         measured = {
             **self._lagrangian.observed(),
+            **support,
             "reward": float(self._rewards_at(step).mean()),
             "reward_std": float(grouped.std(1, ddof=1).mean()),
             "frac_reward_zero_std": float((grouped.std(1) == 0).mean()),

@@ -18,6 +18,7 @@ from assay.alignment.runs import (
     adapter_path,
     begins_with,
     begun,
+    keeps_best_of,
     measuring_with,
     observing,
     prepare_policy,
@@ -60,7 +61,9 @@ class OnlineRun:
         """Take the task's steps, measured every `every` of them; `inherited` are signals of others than the run."""
         lm, settings, context, watched = self.lm, self.settings, self.context, self.watched
         measuring = measuring_with(lm, self.sampler, self.scorer, watched, context, every=every)
-        observer = observing(measuring, task, self.sampler, context, begun(method, task, context, watched))
+        begin = begun(method, task, context, watched)
+        keeps_best = keeps_best_of(settings.load_best_model_at_end, watched)
+        observer = observing(measuring, task, self.sampler, context, begin, keeps_best=keeps_best)
         data_hash = digest([[message.model_dump() for message in prompt] for prompt in watched.prompts])
         steps = take_steps(lm, task, settings, context, data_hash, observer, *begins_with(self.start, watched))
         outcome = watched_outcome(lm, observer, watched, self.start, steps, data_hash)

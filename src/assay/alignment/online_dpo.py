@@ -15,6 +15,7 @@ from assay.alignment.lagrangian import Lagrangian
 from assay.alignment.rounds import CostsAt, RewardsAt, Rounds, checked_rewards, no_costs
 from assay.alignment.sampling import PolicySampler, Samples, samples_from_json, samples_to_json
 from assay.alignment.settings import OnlineDpoSettings
+from assay.alignment.support import floored
 from assay.alignment.trainer import StepLoss
 from assay.lm import LanguageModel, encode_prompt
 from assay.lm.chat import EncodedPair
@@ -49,6 +50,7 @@ class OnlineDpoTask:
         self._round: Samples | None = None
         self._best: list[int] = []
         self._worst: list[int] = []
+        self._support: dict[str, float] = {}
 
     def loss(self, step: int) -> StepLoss:
         """Mean DPO loss of the step's share of the round's pairs; the first step of a round draws the round."""
@@ -63,7 +65,7 @@ class OnlineDpoTask:
         pairs = [EncodedPair(self._prompt_ids[samples.prompt_index[i]], samples.token_ids[i]) for i in picked]
         ref = torch.tensor([samples.ref_logprobs[i] for i in picked]).reshape(2, -1)
         found = dpo_step(self._lm, pairs, ref, beta=self.kl_coef.value)
-        return found._replace(metrics={**found.metrics, **self._lagrangian.observed()})
+        return found._replace(metrics={**found.metrics, **self._support, **self._lagrangian.observed()})
 
     def observed(self, step: int) -> dict[str, float]:
         """The constraints' numbers at a step; at the first of a round after its draw has moved them."""
@@ -75,18 +77,23 @@ class OnlineDpoTask:
         """The round's draw, which of it are best and worst, the beta that monitors may have raised, the multipliers."""
         drawn = samples_to_json(self._round)
         own = {"samples": drawn, "best": self._best, "worst": self._worst, "beta": self.kl_coef.value}
+        own["support"] = self._support
         return {**own, "lagrangian": self._lagrangian.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a round in the middle."""
         self._round = samples_from_json(state["samples"])
         self._best, self._worst, self.kl_coef.value = state["best"], state["worst"], state["beta"]
+        self._support = dict(state["support"])
         self._lagrangian.restore(state["lagrangian"])
         self._sampler.restore(self._round)
 
     def _begin(self, step: int) -> None:
         samples = self._sampler.at(step)
-        rewards = self._constrained(step).reshape(len(self._sampler.prompts), -1)
+        rewards, self._support = floored(
+            self._constrained(step), samples.ref_tokens, epsilon=self._settings.support_epsilon
+        )
+        rewards = rewards.reshape(len(self._sampler.prompts), -1)
         first = np.arange(len(rewards)) * rewards.shape[1]
         self._best = (first + rewards.argmax(1)).tolist()
         self._worst = (first + rewards.argmin(1)).tolist()

@@ -20,6 +20,7 @@ from assay.alignment.losses import TokenBatch, Values, ppo_loss
 from assay.alignment.rounds import RewardsAt, Rounds, checked_rewards, draw_from_json, draw_to_json
 from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.settings import PpoSettings
+from assay.alignment.support import floored
 from assay.alignment.trainer import StepLoss
 from assay.lm import LanguageModel, completion_logprobs, encode_prompt
 from assay.lm.batching import by_tokens
@@ -118,6 +119,7 @@ class PpoTask:
     def _draw(self, step: int) -> _Round:
         samples = self._sampler.at(step)
         rewards = checked_rewards(self._rewards_at(step), len(samples.texts))
+        rewards, support = floored(rewards, samples.ref_tokens, epsilon=self._settings.support_epsilon)
         present = [i for i, ids in enumerate(samples.token_ids) if ids]
         pairs = [self._pair(samples, i) for i in present]
         old = np.concatenate(completion_logprobs(self._lm, pairs)).astype(np.float64)
@@ -130,7 +132,8 @@ class PpoTask:
         advantages = (found.advantages - found.advantages.mean()) / (found.advantages.std() + SMALLEST_SD)
         unexplained = float((found.returns - values).var() / (found.returns.var() + SMALLEST_SD))
         measured = {
-            "reward": float(rewards.mean()),
+            **support,
+            "reward": float(self._rewards_at(step).mean()),
             "kl": samples.kl,
             "values/mean": float(values.mean()),
             "values/explained_variance": 1 - unexplained,

@@ -28,7 +28,7 @@ from assay.lm.adapters import POLICY
 from assay.monitors import MonitorBank
 from assay.monitors.run_log import RUN_LOG, Begun, RunLog
 from assay.records.conversation import Prompt
-from assay.records.errors import TrainingError, explain
+from assay.records.errors import ConfigError, TrainingError, explain
 from assay.records.identity import ScorerIdentity
 from assay.records.judgement import Demonstration
 from assay.records.observation import Observation
@@ -132,7 +132,8 @@ def run_dpo(
     sampler = PolicySampler(lm, watched.prompts, sampling, n=1, ref_adapter=ref)
     scorer = StepScorer(lm, sampler, watched.rewards)
     measuring = measuring_with(lm, sampler, scorer, watched, context, every=settings.measure_steps)
-    observer = observing(measuring, task, sampler, context, begun("dpo", task, context, watched))
+    keeps_best = keeps_best_of(settings.load_best_model_at_end, watched)
+    observer = observing(measuring, task, sampler, context, begun("dpo", task, context, watched), keeps_best=keeps_best)
     data_hash = digest(sorted(row.id for row in (*preferences, *demonstrations)))
     steps = take_steps(lm, task, settings, context, data_hash, observer, *begins_with(start, watched))
     shutil.rmtree(lower, ignore_errors=True)  # it holds the texts' states, and a run that has ended reads no more
@@ -199,11 +200,25 @@ def begun(method: Method, task: Task, context: RunContext, watched: Watched) -> 
 
 
 def observing(
-    measuring: MeasuringObserver, task: Task, sampler: PolicySampler, context: RunContext, begun: Begun
+    measuring: MeasuringObserver,
+    task: Task,
+    sampler: PolicySampler,
+    context: RunContext,
+    begun: Begun,
+    *,
+    keeps_best: bool,
 ) -> ActingObserver:
     """The observer that measures, acts on the task and writes the run's log."""
     log = RunLog(context.directory / RUN_LOG, begun)
-    return ActingObserver(measuring, task, sampler, log, now=context.now)
+    return ActingObserver(measuring, task, sampler, log, now=context.now, keeps_best=keeps_best)
+
+
+def keeps_best_of(is_asked: bool, watched: Watched) -> bool:
+    """Whether the watch panel's best checkpoint is kept. Raises ConfigError where there is no such panel."""
+    if is_asked and watched.rewards.watch is None:
+        do = "have more people judge, or leave load_best_model_at_end out"
+        raise ConfigError(explain(expected="a watch panel, whose best checkpoint is to be kept", got="none", do=do))
+    return is_asked
 
 
 def measuring_with(

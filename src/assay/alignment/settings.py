@@ -30,6 +30,8 @@ class TrainerSettings(Value):
     """AdamW's decay of the adapter weights."""
     save_steps: int = Field(default=10, ge=1)
     """A checkpoint of everything needed to resume is kept after every so many steps."""
+    save_total_limit: int = Field(default=1, ge=1)
+    """How many of them are kept, the newest."""
     lora: LoraSettings = LoraSettings()
     """Size and place of the adapter."""
 
@@ -54,6 +56,8 @@ class DpoSettings(TrainerSettings):
     """Where a monitor asks to raise the KL coefficient, `beta` is multiplied by this, once a checkpoint."""
     kl_raise_limit: float = Field(default=8.0, ge=1)
     """It is raised to at most so many times the `beta` that the run began with."""
+    load_best_model_at_end: bool = False
+    """Keep the checkpoint that the watch panel scores best, of those that the monitors allow; not the last of them."""
     num_train_epochs: int = Field(default=1, ge=1)
     """Passes over the preferences."""
     per_device_train_batch_size: int = Field(default=8, ge=1)
@@ -183,6 +187,10 @@ class OnlineDpoSettings(TrainerSettings):
     """Limits on costs that multipliers hold; none on `kl`, which the best-against-worst loss does not hold down."""
     rules: tuple[dict[str, Any], ...] = ()
     """Rules whose kept share a constraint on `rules` limits, each with its name as `rule` and its settings."""
+    support_epsilon: float | None = Field(default=None, gt=0, lt=1)
+    """Completions with a token that the reference gives less than this earn no more than the worst of their draw."""
+    load_best_model_at_end: bool = False
+    """Keep the checkpoint that the watch panel scores best, of those that the monitors allow; not the last of them."""
     is_guarded: bool = True
     """Whether monitors may stop the run. Off only to show what happens without them."""
 
@@ -236,6 +244,10 @@ class GrpoSettings(TrainerSettings):
     """Limits on costs, on the reward or on the KL that multipliers hold."""
     rules: tuple[dict[str, Any], ...] = ()
     """Rules whose kept share a constraint on `rules` limits, each with its name as `rule` and its settings."""
+    support_epsilon: float | None = Field(default=None, gt=0, lt=1)
+    """Completions with a token that the reference gives less than this earn no more than the worst of their draw."""
+    load_best_model_at_end: bool = False
+    """Keep the checkpoint that the watch panel scores best, of those that the monitors allow; not the last of them."""
     is_guarded: bool = True
     """Whether monitors may stop the run. Off only to show what happens without them."""
 
@@ -288,6 +300,10 @@ class PpoSettings(TrainerSettings):
     """Tokens of a sampled completion."""
     aggregation: str = "uwo"
     """How the ensemble's members become the reward."""
+    support_epsilon: float | None = Field(default=None, gt=0, lt=1)
+    """Completions with a token that the reference gives less than this earn no more than the worst of their draw."""
+    load_best_model_at_end: bool = False
+    """Keep the checkpoint that the watch panel scores best, of those that the monitors allow; not the last of them."""
     is_guarded: bool = True
     """Whether monitors may stop the run. Off only to show what happens without them."""
 
@@ -321,6 +337,8 @@ class BestOfNSftSettings(TrainerSettings):
     """Sampling temperature."""
     aggregation: str = "uwo"
     """How the ensemble's members become the reward that picks."""
+    load_best_model_at_end: bool = False
+    """Keep the checkpoint that the watch panel scores best, of those that the monitors allow; not the last of them."""
     is_guarded: bool = True
     """Whether monitors may stop the run. Off only to show what happens without them."""
 
@@ -349,6 +367,8 @@ class GkdSettings(TrainerSettings):
     """Completions a step."""
     max_completion_length: int = Field(default=48, ge=1)
     """Tokens of a sampled completion."""
+    load_best_model_at_end: bool = False
+    """Keep the checkpoint that the watch panel scores best, of those that the monitors allow; not the last of them."""
     is_guarded: bool = True
     """Whether monitors may stop the run. Off only to show what happens without them."""
 

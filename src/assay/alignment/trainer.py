@@ -141,7 +141,16 @@ def train(
             progress(step + 1, entry)
         if (step + 1) % settings.save_steps == 0 and group.is_leader:
             extra = {"task": task.state(), "observer": observer.state() if observer is not None else {}}
-            save_checkpoint(directory, lm, optimizer, step=step + 1, log=log, extra=extra, fingerprint=fingerprint)
+            save_checkpoint(
+                directory,
+                lm,
+                optimizer,
+                step=step + 1,
+                log=log,
+                extra=extra,
+                fingerprint=fingerprint,
+                keep=settings.save_total_limit,
+            )
     was_stopped = observer is not None and observer.look(task.steps, is_last=True)
     return TrainerResult(task.steps, was_stopped, log)
 

@@ -125,6 +125,9 @@ def _step_loop(keys: _Keys) -> dict[str, Any]:
     save = keys.get("save_steps", 500)
     if isinstance(save, int) and save >= 1:
         found["save_steps"] = save
+    limit = keys.get("save_total_limit")
+    if isinstance(limit, int) and limit >= 1:  # none means all to TRL, and the newest here
+        found["save_total_limit"] = limit
     return found | _adapter(keys)
 
 

@@ -19,7 +19,7 @@ STEP_LOOP = frozenset(
     {
         *("learning_rate", "lr_scheduler_type", "warmup_steps", "warmup_ratio", "max_grad_norm", "weight_decay"),
         *("num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "save_steps"),
-        *("seed", "use_peft", "lora_r", "lora_alpha", "lora_target_modules"),
+        *("save_total_limit", "seed", "use_peft", "lora_r", "lora_alpha", "lora_target_modules"),
     }
 )
 """Taken by every trainer."""
@@ -165,7 +165,7 @@ _TRAIL = frozenset(
         *("eval_strategy", "eval_steps", "eval_delay", "per_device_eval_batch_size", "prediction_loss_only"),
         *("eval_on_start", "eval_do_concat_batches", "eval_use_gather_object", "eval_accumulation_steps"),
         *("include_for_metrics", "batch_eval_metrics", "generate_during_eval", "num_generations_eval"),
-        *("save_only_model", "save_strategy", "save_on_each_node", "save_total_limit", "metric_for_best_model"),
+        *("save_only_model", "save_strategy", "save_on_each_node", "metric_for_best_model"),
         *("greater_is_better", "push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy"),
         *("hub_always_push", "hub_revision", "log_completions", "log_multimodal", "num_completions_to_print"),
         *("log_unique_prompts", "log_completions_hub_repo", "env"),

@@ -55,6 +55,7 @@ def _step_loop(settings: TrainerSettings) -> dict[str, Any]:
         "max_grad_norm": settings.max_grad_norm,
         "weight_decay": settings.weight_decay,
         "save_steps": settings.save_steps,
+        "save_total_limit": settings.save_total_limit,
         "use_peft": True,
         "lora_r": settings.lora.r,
         "lora_alpha": settings.lora.alpha,
