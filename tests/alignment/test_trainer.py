@@ -111,6 +111,10 @@ def test_as_many_checkpoints_are_kept_as_were_asked_for_and_the_newest_is_resume
     lm, task = start(tiny_model_dir, now)
     assert train(lm, task, settings, directory=tmp_path, fingerprint="f", resume=True).log == whole[0]
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-4", "checkpoint-6", "checkpoint-8"}
+    lm, task = start(tiny_model_dir, now)
+    with pytest.raises(KeyboardInterrupt):  # a run anew takes those of the run before for none of its own
+        train(lm, Interrupted(task, 3), settings, directory=tmp_path, fingerprint="f")
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-2"}
 
 
 def test_a_checkpoint_of_another_run_is_refused(tiny_model_dir, now, tmp_path):

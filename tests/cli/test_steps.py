@@ -4,12 +4,16 @@ import re
 import runpy
 
 import pytest
+import torch
 import yaml
 from command_line import assay, demonstration_rows, done, judgement_rows, refused, write_rows
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from assay.alignment import trainer
 from assay.cli.config import parse_config
 from assay.cli.standing import walk_over
+from assay.monitors.run_files import find_run_file, read_trail
 from assay.records.evidence import Evidence
 from assay.records.policy import PolicyVersion
 from assay.records.reward import RewardVersion
@@ -300,3 +304,36 @@ def test_a_run_from_the_base_model_names_it(stepped, tmp_path, tiny_model_dir):
     assert str(tiny_model_dir) in (tmp_path / "run" / "launch.sh").read_text()
     assert not (tmp_path / "run" / "model").exists()
     assert len((tmp_path / "run" / "train.jsonl").read_text().splitlines()) > 10
+
+
+def test_a_policy_is_saved_as_an_adapter_and_as_a_whole_model_that_say_the_same(stepped, tmp_path, tiny_model_dir):
+    workspace, said = stepped
+    policy = workspace.records.get(PolicyVersion, made(said["online-dpo"]))
+    command = ["align", "save", policy.id, "-w", workspace.directory, "--out"]
+    assert "an adapter of" in done(*command, tmp_path / "adapter")
+    assert "the whole model" in done(*command, tmp_path / "whole", "--merged")
+    for place in (tmp_path / "adapter", tmp_path / "whole"):
+        assert policy.id in (place / "README.md").read_text()
+        trail = read_trail(find_run_file(place))
+        assert [one.step for one in trail.observations] == [one.step for one in policy.checkpoints]
+        assert (
+            trail.observations[-1].values["alignment/kl"] == policy.checkpoints[-1].observation.values["alignment/kl"]
+        )
+    ids = torch.tensor([[5, 6, 7, 8]])
+    base = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype=torch.float32)
+    plain = base(ids).logits
+    tuned = PeftModel.from_pretrained(base, str(tmp_path / "adapter"))(ids).logits
+    whole = AutoModelForCausalLM.from_pretrained(tmp_path / "whole")(ids).logits
+    torch.testing.assert_close(whole, tuned, atol=1e-4, rtol=1e-3)
+    assert not torch.equal(plain, tuned)
+    templates = {AutoTokenizer.from_pretrained(tmp_path / name).chat_template for name in ("whole", "adapter")}
+    assert len(templates) == 1
+    assert None not in templates
+    assert "one that is there" in refused(*command, tmp_path / "whole")
+
+
+def test_the_reference_is_saved_as_the_model_that_it_is(stepped, tmp_path):
+    workspace, _ = stepped
+    reference = next(one for one in workspace.records.all(PolicyVersion) if one.method == "reference")
+    assert "the whole model" in done("align", "save", reference.id, "-w", workspace.directory, "-o", tmp_path / "base")
+    assert not (tmp_path / "base" / "adapter_config.json").exists()

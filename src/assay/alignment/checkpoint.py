@@ -38,7 +38,7 @@ def save_checkpoint(
     fingerprint: str,
     keep: int = 1,
 ) -> Path:
-    """Write `checkpoint-STEP` and remove all but the newest `keep`. Raises StorageError when the disk refuses."""
+    """Write `checkpoint-STEP` and leave `keep` of this run, the newest. Raises StorageError when the disk refuses."""
     target = directory / f"checkpoint-{step}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -53,8 +53,10 @@ def save_checkpoint(
             os.replace(new, target)
         finally:
             shutil.rmtree(new, ignore_errors=True)
-        for old in _checkpoints(directory)[:-keep]:
-            shutil.rmtree(old, ignore_errors=True)
+        there = _checkpoints(directory)
+        place = there.index(target)
+        for other in (*there[: max(0, place + 1 - keep)], *there[place + 1 :]):  # later ones are an earlier run's
+            shutil.rmtree(other, ignore_errors=True)
     except OSError as error:
         do = "free disk space, then run again with --resume; the checkpoint before this one is whole"
         raise StorageError(explain(expected=f"to write {target.name}", got=str(error), do=do)) from error

@@ -2,8 +2,8 @@
 
 A learnt reward was fitted on what the reference says. Where a completion holds a token to which the reference gives a
 probability below epsilon, the reward guesses, and what it guesses too high an optimiser finds. So such a completion
-gets the floor of the draw, as the behaviour-supported Bellman operator gives unsupported tokens the least value (Dai et al.
-2025, arXiv 2503.18130); here whole completions are valued, so the floor takes the whole one.
+gets the floor of the draw, as the behaviour-supported Bellman operator gives unsupported tokens the least value (Dai et
+al. 2025, arXiv 2503.18130); here whole completions are valued, so the floor takes the whole one.
 
 Catches: rewards earned outside of what the reward was fitted on, token by token. Does not catch: hacks made of likely
 tokens, and a reference that is not what the reward's data came from.

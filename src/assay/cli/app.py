@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from assay.cli import (
     align_export,
+    align_save,
     bench,
     bench_aggregation,
     bench_annotation,
@@ -44,6 +45,7 @@ app.add_typer(feedback.app, name="feedback")
 app.add_typer(preferences.app, name="preferences")
 app.add_typer(reward.app, name="reward")
 steps.align.command()(align_export.export)
+steps.align.command()(align_save.save)
 app.add_typer(steps.align, name="align")
 app.command()(steps.evaluate)
 app.add_typer(release.app, name="release")

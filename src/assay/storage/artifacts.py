@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import get_ident
 
-from assay.records.errors import StorageError, explain
+from assay.records.errors import InputError, StorageError, explain
 
 _NAME = re.compile(r"[0-9a-f]{64}")
 
@@ -113,6 +113,28 @@ def write_atomically(path: Path, data: bytes) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def write_directory(directory: Path, fill: Callable[[Path], object]) -> None:
+    """Let `fill` write into a new directory, which appears whole or not at all.
+
+    Raises InputError where there is something already, StorageError when the disk refuses.
+    """
+    if directory.exists():
+        do = "name another directory, or move that one away"
+        raise InputError(explain(expected=f"no {directory} yet", got="one that is there", do=do))
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(prefix=".new-", dir=directory.parent))
+        try:
+            fill(new)
+            new.chmod(0o755)
+            os.replace(new, directory)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+    except OSError as error:
+        do = "free disk space or name another directory; nothing was written"
+        raise StorageError(explain(expected=f"to write {directory}", got=str(error), do=do)) from error
 
 
 def write_once(path: Path, data: bytes) -> bytes:

@@ -9,9 +9,6 @@ Does not carry over: monitors, and what they may stop. TRL takes them through `M
 """
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -19,8 +16,8 @@ from assay.alignment.exchange import openrlhf_launch, trl_launch, verl_launch
 from assay.alignment.exchange.job import Bundle, Job, refuse
 from assay.alignment.exchange.rows import Peer
 from assay.alignment.settings import GrpoSettings
-from assay.records.errors import InputError, StorageError, explain
 from assay.records.provenance import Provenance
+from assay.storage.artifacts import write_directory
 
 MODEL = "model"
 """Where an export keeps the policy that the run begins with, where that is no model by itself."""
@@ -33,8 +30,15 @@ BUNDLES: Mapping[Peer, Callable[[Job], Bundle]] = {
 
 def bundle_for(peer: Peer, job: Job) -> Bundle:
     """The export of a job. Raises ConfigError with every setting that the trainer has no counterpart for."""
+    faults = []
     if isinstance(job.settings, GrpoSettings) and job.settings.constraints:
-        refuse(peer, ["constraints: nothing there would hold them"])
+        faults.append("constraints: nothing there would hold them")
+    if isinstance(job.settings, GrpoSettings) and job.settings.support_epsilon is not None:
+        faults.append("support_epsilon: nothing there puts unsupported completions at the floor")
+    if getattr(job.settings, "load_best_model_at_end", False):
+        faults.append("load_best_model_at_end: there is no watch panel there")
+    if faults:
+        refuse(peer, faults)
     return BUNDLES[peer](job)
 
 
@@ -45,26 +49,16 @@ def write_bundle(
 
     Raises InputError where there is something already, StorageError when the disk refuses; nothing is half-written.
     """
-    if directory.exists():
-        do = "name another directory, or move that one away"
-        raise InputError(explain(expected=f"no {directory} yet", got="one that is there", do=do))
     about = {**provenance.model_dump(), "differences": list(bundle.differences)}
     files = bundle.files | {"export.json": json.dumps(about, indent=1, ensure_ascii=False).encode() + b"\n"}
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=".new-", dir=directory.parent))
-        try:
-            for name, data in files.items():
-                (new / name).parent.mkdir(exist_ok=True)
-                (new / name).write_bytes(data)
-            if model is not None:
-                (new / MODEL).mkdir()
-                model(new / MODEL)
-            new.chmod(0o755)
-            (new / "launch.sh").chmod(0o755)
-            os.replace(new, directory)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
-    except OSError as error:
-        do = "free disk space or name another directory; nothing was written"
-        raise StorageError(explain(expected=f"to write {directory}", got=str(error), do=do)) from error
+
+    def fill(new: Path) -> None:
+        for name, data in files.items():
+            (new / name).parent.mkdir(exist_ok=True)
+            (new / name).write_bytes(data)
+        if model is not None:
+            (new / MODEL).mkdir()
+            model(new / MODEL)
+        (new / "launch.sh").chmod(0o755)
+
+    write_directory(directory, fill)

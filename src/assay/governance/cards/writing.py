@@ -26,12 +26,9 @@ def write_cards(workspace: Workspace, policy_id: str, *, directory: Path, now: d
     policy = workspace.records.get(PolicyVersion, policy_id)
     latest = {one.policy: one for one in workspace.records.all(Evidence)}
     evidence = latest.get(policy.id)
-    release = _last_request(workspace, policy)
     judgements = workspace.records.all(Judgement)
     texts = {
-        "model_card.md": model_card(
-            policy, evidence, release=release, is_released=_is_released(workspace, policy, now), now=now
-        ),
+        "model_card.md": model_card_of(workspace, policy, now=now),
         "data_card.md": data_card(
             policy,
             evidence,
@@ -59,6 +56,13 @@ def write_cards(workspace: Workspace, policy_id: str, *, directory: Path, now: d
         write_atomically(directory / name, text.encode())
         paths.append(directory / name)
     return paths
+
+
+def model_card_of(workspace: Workspace, policy: PolicyVersion, *, now: datetime) -> str:
+    """The card of one policy, from the last evidence on it. Raises GovernanceError when it has a gap."""
+    evidence = {one.policy: one for one in workspace.records.all(Evidence)}.get(policy.id)
+    release, is_released = _last_request(workspace, policy), _is_released(workspace, policy, now)
+    return model_card(policy, evidence, release=release, is_released=is_released, now=now)
 
 
 def _last_request(workspace: Workspace, policy: PolicyVersion) -> Standing | None:
