@@ -68,12 +68,29 @@ def test_every_shape_of_a_trl_row_means_the_same_judgement(fields, prompt, now):
         ({"prompt": [{"role": "bot", "content": "x"}], "chosen": "a", "rejected": "b"}, "the role 'bot'"),
         ({"prompt": [{"role": "user"}], "chosen": "a", "rejected": "b"}, "without role and content"),
         ({"prompt": [], "chosen": "a", "rejected": "b"}, "not a list of messages"),
+        (
+            {"prompt": "Why is it?", "chosen": "Why  is it?\nSo.", "rejected": " Why is it? No."},
+            "both repeat the prompt: leave it out of them, so that they are 'So.' and 'No.'",
+        ),
+        (
+            {"prompt": [{"role": "user", "content": "Why? "}], "chosen": [USER, GOOD], "rejected": [USER, BAD]},
+            "leave `prompt` out, and what the two share is the prompt",
+        ),
     ],
 )
 def test_a_bad_trl_row_names_its_fault(fields, fault, now):
     judgements, row = _read("trl", fields, now)
     assert judgements == []
     assert fault in "; ".join(row.faults)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "chosen"),
+    [("Yes or no?", "Yes or no? That depends."), ("Yes", "Yes, it is."), ("Why is it", "Why is itself no answer.")],
+)
+def test_answers_that_begin_like_their_prompt_by_chance_are_taken(prompt, chosen, now):
+    _, row = _read("trl", {"prompt": prompt, "chosen": chosen, "rejected": "Yes. No."}, now)
+    assert row.faults == []
 
 
 def test_a_row_tells_all_of_its_faults(now):

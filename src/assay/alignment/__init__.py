@@ -6,7 +6,8 @@ One function a method: SFT and DPO in `runs`, with what all share, those that sa
 a reward and a loss, `rounds` is what methods that sample share. `trainer` is the step loop, `checkpoint` exact resume,
 `distributed` several processes, `sampling` and `measuring` what is seen of the policy on the way, `rollouts` a server
 that samples it, `scoring` the proxy reward, the watch panel and costs, `auditing` a panel that looks at some of it,
-`settings` what a run is told. `exchange` takes runs from TRL's configurations and writes runs for other trainers.
+`settings` what a run is told, `faults` what breaks a step from outside, `support` a floor for what the reward cannot
+know. `exchange` takes runs from TRL's configurations and writes runs for other trainers.
 """
 
 from assay.alignment.auditing import Answer, Audit, AuditItem

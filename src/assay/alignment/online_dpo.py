@@ -101,7 +101,8 @@ class OnlineDpoTask:
 
     def _constrained(self, step: int) -> np.ndarray:
         """What orders the samples of a step: the rewards less what the multipliers charge for costs."""
-        samples, rewards = self._sampler.at(step), self._rewards_at(step)
+        samples = self._sampler.at(step)
+        rewards = checked_rewards(self._rewards_at(step), len(samples.texts))
         costs = {name: checked_rewards(self._costs_at(name, step), len(rewards)) for name in self._lagrangian.costs}
         self._lagrangian.update(step, samples.kl, rewards, costs)
         return self._lagrangian.reward(rewards, costs)

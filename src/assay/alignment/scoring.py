@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from assay.alignment.faults import scorer_faults
 from assay.alignment.sampling import PolicySampler
 from assay.lm import LanguageModel
 from assay.records.conversation import Prompt
@@ -48,9 +49,10 @@ class StepScorer:
             prompts = [self._sampler.prompts[i] for i in samples.prompt_index]
             texts = Texts(self._lm, prompts, samples.texts)
             watch = self._rewards.watch
-            scored = ScoredSamples(
-                self._rewards.proxy.score_on(texts), None if watch is None else watch.score_on(texts).reward
-            )
+            with scorer_faults("the reward", step):
+                proxy = self._rewards.proxy.score_on(texts)
+            with scorer_faults("the watch panel", step):
+                scored = ScoredSamples(proxy, None if watch is None else watch.score_on(texts).reward)
             self._last = (step, scored)
         return self._last[1]
 
@@ -73,7 +75,8 @@ class StepCosts:
         if name not in self._last or self._last[name][0] != step:
             samples = self._sampler.at(step)
             prompts = [self._sampler.prompts[i] for i in samples.prompt_index]
-            self._last[name] = (step, self._costs[name](prompts, samples.texts))
+            with scorer_faults(f"the cost {name}", step):
+                self._last[name] = (step, self._costs[name](prompts, samples.texts))
         return self._last[name][1]
 
 

@@ -13,6 +13,7 @@ import torch
 
 from assay.alignment.checkpoint import hand_out, restore_checkpoint, save_checkpoint
 from assay.alignment.distributed import ALONE, Group, Part
+from assay.alignment.faults import memory_faults
 from assay.alignment.settings import TrainerSettings
 from assay.lm import LanguageModel
 from assay.lm.adapters import policy_parameters
@@ -116,8 +117,8 @@ def train(
     """Take the task's steps on the policy's adapter. `fingerprint` names settings and data: a resume must match it.
 
     Where a group shares the task, each process has a `directory` of its own, process 0 alone writes checkpoints, and a
-    resume may have another number of processes. Raises TrainingError when a loss or gradient is not finite; the last
-    checkpoint is then still whole.
+    resume may have another number of processes. Raises TrainingError when a loss or gradient is not finite or memory
+    runs out; the last checkpoint is then still whole.
     """
     group = _group_of(task)
     group.require_same("settings, data and model", fingerprint)
@@ -133,9 +134,10 @@ def train(
             if observer is not None:
                 observer.restore(restored.extra["observer"])
     for step in range(start, task.steps):
-        if observer is not None and observer.look(step):
-            return TrainerResult(step, True, log)
-        entry = _take_step(lm, task, settings, optimizer, parameters, step)
+        with memory_faults(step):
+            if observer is not None and observer.look(step):
+                return TrainerResult(step, True, log)
+            entry = _take_step(lm, task, settings, optimizer, parameters, step)
         log.append(entry)
         if progress is not None:
             progress(step + 1, entry)

@@ -1,5 +1,6 @@
 """Pairs: cuts two conversations at what they share, and puts a chosen and a rejected answer into a fair order."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from hashlib import sha256
@@ -27,6 +28,15 @@ def divide(chosen: Sequence[Message], rejected: Sequence[Message]) -> Divided:
             break
         shared += 1
     return Divided(tuple(chosen[:shared]), tuple(chosen[shared:]), tuple(rejected[shared:]))
+
+
+def behind_prompt(prompt: str, text: str) -> str | None:
+    """What a completion says after it has repeated its prompt, whatever the white space; None where it does not."""
+    words = prompt.split()
+    if not words:
+        return None
+    found = re.match(r"\s*" + r"\s+".join(map(re.escape, words)) + r"(?!\w)", text)
+    return text[found.end() :].strip() if found else None
 
 
 def chosen_over_rejected(prompt: Prompt, chosen: str, rejected: str, *, source: str, now: datetime) -> Judgement:
