@@ -5,11 +5,12 @@ import pytest
 import torch
 from alignment_cases import NOW, TWO_PROMPTS, TWO_ROUNDS, SampledTask, assert_goes_on_after_a_kill
 
-from assay.alignment import RunContext, TrainingRewards, Watched
+from assay.alignment import RunContext, TrainingRewards, Watched, ppo
 from assay.alignment.critic import Critic
 from assay.alignment.online import run_ppo
 from assay.alignment.ppo import PpoTask
 from assay.alignment.settings import PpoSettings
+from assay.alignment.trainer import whole
 from assay.lm import LoraSettings, load
 from assay.lm.adapters import policy_parameters
 
@@ -64,7 +65,10 @@ def test_a_critic_goes_on_from_its_state_bit_for_bit():
     states, target = torch.randn(8, 4, generator=generator), torch.randn(8, generator=generator)
 
     def step(critic):
-        critic.learn(((critic.values(states) - target) ** 2).mean())
+        loss = (critic.values(states) - target) ** 2
+        critic.add(loss[:3].sum() / len(loss))
+        critic.add(loss[3:].sum() / len(loss))
+        critic.learn()
 
     one = Critic(4, learning_rate=0.1)
     for _ in range(3):
@@ -74,11 +78,37 @@ def test_a_critic_goes_on_from_its_state_bit_for_bit():
     step(one)
     step(two)
     assert torch.equal(one.values(states), two.values(states))
+    at_once = Critic(4, learning_rate=0.1)
+    for _ in range(4):
+        at_once.add(((at_once.values(states) - target) ** 2).mean())
+        at_once.learn()
+    torch.testing.assert_close(at_once.values(states), two.values(states))
+
+
+@pytest.mark.parametrize(("tokens", "count"), [(1, 6), (70, 2)])
+def test_parts_of_a_step_add_up_to_it_for_policy_and_critic(made, monkeypatch, tokens, count):
+    found = []
+    for limit in (100_000, tokens):
+        monkeypatch.setattr(ppo, "GROUP_TOKENS", limit)
+        run = made(per_device_train_batch_size=6)
+        parts = list(run.task.parts(0))
+        assert len(parts) == (1 if limit > tokens else count)
+        loss = whole(parts)
+        loss.value.backward()
+        found.append(
+            (loss, [p.grad for p in policy_parameters(run.lm).values()], run.task.state()["critic"]["weights"])
+        )
+    (one, gradient, weights), (several, summed, other) = found
+    assert several.metrics == pytest.approx(one.metrics, abs=1e-5)
+    torch.testing.assert_close(several.value, one.value, atol=1e-5, rtol=1e-4)
+    for first, second in zip(gradient, summed, strict=True):
+        torch.testing.assert_close(second, first, atol=1e-6, rtol=1e-3)
+    assert other == pytest.approx(weights, abs=1e-6)
 
 
 @pytest.mark.parametrize("killed_at", [1, 2, 3])
 def test_a_run_killed_at_any_step_and_resumed_equals_one_that_was_not(made, tmp_path, killed_at):
-    assert_goes_on_after_a_kill(made, tmp_path, killed_at=killed_at)
+    assert_goes_on_after_a_kill(made, tmp_path, killed_at=killed_at, by="parts")
 
 
 def test_steps_raise_the_reward(made, tmp_path):

@@ -31,10 +31,13 @@ class Critic:
         scaled = states / (states.norm(dim=1, keepdim=True) / states.shape[1] ** 0.5 + 1e-6)
         return scaled @ self._weights[:-1] + self._weights[-1]
 
-    def learn(self, loss: torch.Tensor) -> None:
-        """One step of the head on a loss of its values."""
+    def add(self, loss: torch.Tensor) -> None:
+        """Add the gradient of a part of a step's loss."""
         (gradient,) = torch.autograd.grad(loss, [self._weights], retain_graph=True)
-        self._weights.grad = gradient
+        self._weights.grad = gradient if self._weights.grad is None else self._weights.grad + gradient
+
+    def learn(self) -> None:
+        """One step of the head on what was added."""
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
 

@@ -21,11 +21,20 @@ from assay.alignment.estimators import (
 from assay.alignment.kl_coef import KlCoef
 from assay.alignment.lagrangian import Lagrangian
 from assay.alignment.losses import PolicyTerms, TokenBatch, grpo_loss, reinforce_loss, rloo_loss
-from assay.alignment.rounds import CostsAt, RewardsAt, Rounds, checked_rewards, draw_from_json, draw_to_json, no_costs
+from assay.alignment.rounds import (
+    GROUP_TOKENS,
+    CostsAt,
+    RewardsAt,
+    Rounds,
+    checked_rewards,
+    draw_from_json,
+    draw_to_json,
+    no_costs,
+)
 from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.settings import GrpoSettings
 from assay.alignment.support import floored
-from assay.alignment.trainer import PART_TOKENS, StepLoss, whole
+from assay.alignment.trainer import StepLoss, whole
 from assay.lm import LanguageModel, completion_logprobs, encode_prompt
 from assay.lm.chat import EncodedPair
 from assay.lm.logprobs import token_logprobs
@@ -33,8 +42,6 @@ from assay.lm.packing import completion_rows, packs
 
 IN_REWARD = ("rloo", "reinforce")
 """Losses that take KL in the reward, and the mean over what they are given."""
-GROUP_TOKENS = 2 * PART_TOKENS
-"""Tokens of a part. Those of one prompt share it, and every part computes it again, so groups are best left whole."""
 
 
 class _Round(NamedTuple):

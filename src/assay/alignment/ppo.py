@@ -8,6 +8,7 @@ Catches: nothing by itself. The KL in the reward holds the policy near its refer
 Does not catch: what the reward is wrong about; run it with monitors.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,17 +17,17 @@ import torch
 from assay.alignment.critic import Critic, completion_states
 from assay.alignment.estimators import SMALLEST_SD, gae, penalised_rewards
 from assay.alignment.kl_coef import KlCoef
-from assay.alignment.losses import TokenBatch, Values, ppo_loss
-from assay.alignment.rounds import RewardsAt, Rounds, checked_rewards, draw_from_json, draw_to_json
+from assay.alignment.losses import PpoTerms, TokenBatch, Values, ppo_loss
+from assay.alignment.rounds import GROUP_TOKENS, RewardsAt, Rounds, checked_rewards, draw_from_json, draw_to_json
 from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.settings import PpoSettings
 from assay.alignment.support import floored
-from assay.alignment.trainer import StepLoss
+from assay.alignment.trainer import StepLoss, whole
 from assay.lm import LanguageModel, completion_logprobs, encode_prompt
 from assay.lm.batching import by_tokens
 from assay.lm.chat import EncodedPair
 from assay.lm.logprobs import token_logprobs
-from assay.lm.packing import completion_rows
+from assay.lm.packing import completion_rows, packs
 
 STATE_TOKENS = 2048
 """Tokens whose states are read at a time."""
@@ -72,39 +73,54 @@ class PpoTask:
 
     def loss(self, step: int) -> StepLoss:
         """The policy's loss on the step's share; the critic takes its own step on the same share."""
+        return whole(self.parts(step))
+
+    def parts(self, step: int) -> Iterator[StepLoss]:
+        """The same in parts that add up, each of at most `GROUP_TOKENS` packed tokens."""
         begin = self._rounds.begin(step)
         if step == begin or self._round is None:
             self._round = self._draw(begin)
-        drawn, settings = self._round, self._settings
+        drawn = self._round
         share = [i for i in self._rounds.rows_of(step) if drawn.samples.token_ids[i]]
         pairs = [self._pair(drawn.samples, i) for i in share]
+        tokens = sum(len(pair.completion) for pair in pairs)
+        once = {**drawn.measured, "kl_coef": self.kl_coef.value}
+        for rows in packs(pairs, max_tokens=GROUP_TOKENS):
+            terms = self._part(drawn, [share[k] for k in rows])
+            part = sum(len(pairs[k].completion) for k in rows) / tokens
+            self._critic.add(terms.loss * part)
+            metrics = {
+                "loss/policy": terms.policy_loss,
+                "loss/value": terms.value_loss,
+                "clip_ratio/low_mean": terms.clip_low,
+                "clip_ratio/high_mean": terms.clip_high,
+                "clip_ratio/value": terms.value_clip,
+            }
+            # The critic sees states without a gradient, so what is left for the adapters is the policy's part.
+            loss = (terms.loss - terms.value_loss) * part
+            yield StepLoss(loss, {name: value * part for name, value in metrics.items()} | once)
+            once = {}
+        self._critic.learn()
+
+    def _part(self, drawn: _Round, rows: list[int]) -> PpoTerms:
+        """PPO's terms of some of a draw's completions."""
+        settings = self._settings
+        pairs = [self._pair(drawn.samples, i) for i in rows]
         batch = TokenBatch(
             logprobs=token_logprobs(self._lm, pairs),
-            old_logprobs=_flat(drawn.old, share),
-            advantages=_flat(drawn.advantages, share),
+            old_logprobs=_flat(drawn.old, rows),
+            advantages=_flat(drawn.advantages, rows),
             row=completion_rows(pairs),
         )
         now = self._critic.values(completion_states(self._lm, pairs))
-        terms = ppo_loss(
+        return ppo_loss(
             batch,
-            Values(now, _flat(drawn.values, share), _flat(drawn.returns, share)),
+            Values(now, _flat(drawn.values, rows), _flat(drawn.returns, rows)),
             epsilon_low=settings.epsilon_low,
             epsilon_high=settings.epsilon_high,
             value_clip=settings.value_clip,
             vf_coef=1.0,
         )
-        self._critic.learn(terms.loss)
-        metrics = {
-            **drawn.measured,
-            "loss/policy": terms.policy_loss,
-            "loss/value": terms.value_loss,
-            "clip_ratio/low_mean": terms.clip_low,
-            "clip_ratio/high_mean": terms.clip_high,
-            "clip_ratio/value": terms.value_clip,
-            "kl_coef": self.kl_coef.value,
-        }
-        # The critic sees states without a gradient, so what is left for the adapters is the policy's part.
-        return StepLoss(terms.loss - terms.value_loss, metrics)
 
     def state(self) -> dict[str, Any]:
         """The round's draw with what was computed of it, the KL coefficient and the critic."""

@@ -7,12 +7,15 @@ import numpy as np
 
 from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.sft import epoch_batches
+from assay.alignment.trainer import PART_TOKENS
 from assay.records.errors import ConfigError, TrainingError, explain
 
 RewardsAt = Callable[[int], np.ndarray]
 """Proxy rewards [m] of the sampler's completions at a step."""
 
 
+GROUP_TOKENS = 2 * PART_TOKENS
+"""Tokens of a part of a step. Those of one prompt share it, and every part computes it again, so groups stay whole."""
 CostsAt = Callable[[str, int], np.ndarray]
 """A named cost [m] of the sampler's completions at a step."""
 
