@@ -285,9 +285,19 @@ def test_a_row_may_hold_several_completions_or_a_known_answer(tmp_path, now):
     assert gold == {check.id: "second"}
 
 
+def test_a_row_may_say_how_upsetting_it_is(tmp_path, now):
+    row = {"prompt": "p", "first": "a", "second": "b"}
+    rows = [row, {**row, "harm": None}, {**row, "harm": "mild"}]
+    (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (plain, marked), _ = read_items(tmp_path / "items.jsonl", campaign="kitchen", now=now)
+    assert (plain.harm, plain.level) == (None, 0)
+    assert (marked.harm, marked.level) == ("mild", 1)
+
+
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
+        ({"first": "a", "second": "b", "harm": "much"}, "harm is 'much'; known are none, mild, strong"),
         ({"completions": ["a", "a"]}, "two or more different texts"),
         ({"completions": ["a"]}, "two or more different texts"),
         ({"completions": "ab"}, "two or more different texts"),

@@ -112,8 +112,8 @@ def open_campaign(
     states = _drafted(records, campaign)
     records.put_all([*((item, None, name) for item in items), *checks, *schemes, (campaign, None, name), *states])
     works = [
-        Work(item.id, UNUSED if item.id in gold else by_prompt[prompt_id(item.prompt)].value, item.id in gold)
-        for item in items
+        Work(item.id, UNUSED if is_check else by_prompt[prompt_id(item.prompt)].value, is_check, item.level)
+        for item, is_check in ((item, item.id in gold) for item in items)
     ]
     Leases(records).add(name, works, wanted=campaign.run.overlap if campaign.run else None)
     return campaign

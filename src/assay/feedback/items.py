@@ -1,7 +1,8 @@
 """Items: reads what a campaign asks about from rows, in any file that feedback reads.
 
 A row holds `prompt` with `first` and `second`, or with `completions` where several are to be ranked. `gold` names the
-answer that is known to be right: such an item checks people and teaches nobody.
+answer that is known to be right: such an item checks people and teaches nobody. `harm` may say how
+upsetting an item is; it is part of it, so that the same pair at another level is another item.
 """
 
 from collections.abc import Mapping
@@ -11,9 +12,9 @@ from typing import NamedTuple, get_args
 
 from assay.feedback.formats.row import Row
 from assay.feedback.rows import read_rows, refuse
-from assay.records.judgement import Choice, Item
+from assay.records.judgement import HARMS, Choice, Harm, Item
 
-FIELDS = frozenset({"prompt", "first", "second", "completions", "gold"})
+FIELDS = frozenset({"prompt", "first", "second", "completions", "gold", "harm"})
 MOST_COMPLETIONS = 9
 
 
@@ -52,6 +53,7 @@ def _item(row: Row, fields: Mapping[str, object], *, campaign: str, now: datetim
     else:
         completions = (row.text("first"), row.text("second"))
         row.differing(*completions)
+    harm = _harm(row)
     if row.faults:
         return None
     first, second, *others = completions
@@ -61,6 +63,7 @@ def _item(row: Row, fields: Mapping[str, object], *, campaign: str, now: datetim
         first=first,
         second=second,
         others=tuple(others) or None,
+        harm=harm,
         created_at=now,
     )
 
@@ -73,6 +76,17 @@ def _completions(row: Row) -> tuple[str, ...]:
     elif len(texts) > MOST_COMPLETIONS:
         row.faults.append(f"{len(texts)} completions, at most {MOST_COMPLETIONS}")
     return tuple(texts)
+
+
+def _harm(row: Row) -> Harm | None:
+    value = row.fields.get("harm")
+    if value is None:
+        return None
+    for harm in HARMS:
+        if value == harm:
+            return harm
+    row.faults.append(f"harm is {value!r}; known are {', '.join(HARMS)}")
+    return None
 
 
 def _gold(row: Row) -> Choice | None:

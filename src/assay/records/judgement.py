@@ -1,6 +1,7 @@
 """Judgement: what one person said of one prompt's completions, as it was said; with critiques and demonstrations."""
 
-from typing import ClassVar, Literal, Self
+from collections.abc import Sequence
+from typing import ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -9,6 +10,11 @@ from assay.records.record import Record, Value
 
 Choice = Literal["first", "second", "tie", "both_bad", "cannot_judge"]
 Side = Literal["left", "right"]
+Harm = Literal["none", "mild", "strong"]
+"""How upsetting an item is, as those say who made it."""
+
+HARMS: Sequence[Harm] = get_args(Harm)
+"""Least upsetting first."""
 
 
 class Critique(Value):
@@ -51,11 +57,18 @@ class Item(Record):
     first: str
     second: str
     others: tuple[str, ...] | None = None
+    harm: Harm | None = None
+    """How upsetting it is; None: not told."""
 
     @property
     def completions(self) -> tuple[str, ...]:
         """All completions in canonical order."""
         return (self.first, self.second, *(self.others or ()))
+
+    @property
+    def level(self) -> int:
+        """How upsetting it is, counted from 0; an item of which that is not told is at 0."""
+        return HARMS.index(self.harm) if self.harm else 0
 
 
 class Judgement(Record):
