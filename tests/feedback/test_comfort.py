@@ -230,11 +230,11 @@ _STEP = st.tuples(st.sampled_from(PEOPLE), st.sampled_from(["answer", "pass", "u
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(_STEP, max_size=25))
-def test_whatever_people_do_nothing_above_their_word_comes_and_the_overlap_stays_exact(workspace, steps):
+@given(st.lists(_STEP, max_size=25), st.booleans())
+def test_whatever_people_do_nothing_above_their_word_comes_and_the_overlap_stays_exact(workspace, steps, mix):
     name = f"k{next(_NAMES)}"
     people = {one: f"{one} {name}" for one in PEOPLE}
-    leases, campaign = _open(workspace, ("none", "mild", "strong", None, "strong"), campaign=name, overlap=2)
+    leases, campaign = _open(workspace, ("none", "mild", "strong", None, "strong"), campaign=name, overlap=2, mix=mix)
     for person in people.values():
         give_consent(workspace.records, person, "train", now=NOW)
     accepts = dict.fromkeys(people.values(), "strong")

@@ -2,7 +2,7 @@
 
 Takes a queue of leases, a person and a clock. At declared rates a turn goes to a checking item or to a repeat of an
 earlier one with the sides exchanged; which turns is fixed by hash, so nobody sees it coming and a reload changes
-nothing. Where the campaign has a panel, one of the next few comes first (`ahead`). Items above what a person
+nothing. Where the campaign has a panel or mixes, one of the next few comes first (`ahead`). Items above what a person
 wants to see never come, whichever way (`comfort`). Checking answers are stored in the split `unused`: they tell of
 people and never train.
 """

@@ -39,6 +39,8 @@ class Run(Value):
     """Active minutes after which a break is proposed; None: 25."""
     daily_cap_min: float | None = Field(default=None, gt=0)
     """Active minutes a day after which no more items are given."""
+    mix: bool | None = None
+    """Whether the next item is one that differs from a person's last ones (`assay.feedback.mixing`)."""
     needs_review: bool | None = None
     """Whether nobody judges before a second person has signed (`assay.feedback.ethics`)."""
 

@@ -57,6 +57,8 @@ class Item(Record):
     first: str
     second: str
     others: tuple[str, ...] | None = None
+    topic: str | None = None
+    """What it is about, in a word of those who made it; None: not told."""
     harm: Harm | None = None
     """How upsetting it is; None: not told."""
 

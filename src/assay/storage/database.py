@@ -71,6 +71,9 @@ schema_table = Table("schema_version", metadata, Column("version", Integer, prim
 _COLUMNS = record_table.c
 _THIS = (_COLUMNS.kind == bindparam("kind_")) & (_COLUMNS.id == bindparam("id_"))
 _BODY = select(_COLUMNS.body).where(_THIS)
+_THESE = select(_COLUMNS.id, _COLUMNS.body).where(
+    _COLUMNS.kind == bindparam("kind"), _COLUMNS.id.in_(bindparam("ids", expanding=True))
+)
 _RESEAL = record_table.update().where(_THIS).values(body=bindparam("new"))
 _PREFIXED = (
     select(_COLUMNS.id, _COLUMNS.body)
@@ -129,6 +132,18 @@ class RecordStore:
             got = f"content {record.short_id}"
             raise StorageError(explain(expected=f"{kind.kind} {record_id[:12]!r} unchanged", got=got, do=todo))
         return record
+
+    def some(self, kind: type[R], ids: Sequence[str]) -> list[R]:
+        """The records of this kind with these identities, in their order; quicker than one by one.
+
+        Raises StorageError where one is missing.
+        """
+        found = {row.id: self._parse(kind, row) for row in self._rows(_THESE, {"kind": kind.kind, "ids": list(ids)})}
+        if missing := [one for one in ids if one not in found]:
+            todo = "restore the database from a backup"
+            got = f"{len(missing)} missing, such as {missing[0][:12]!r}"
+            raise StorageError(explain(expected=f"{len(ids)} stored records of {kind.kind}", got=got, do=todo))
+        return [found[one] for one in ids]
 
     def all(
         self, kind: type[R], *, split: str | None = None, subject: str | None = None, newest: int | None = None
