@@ -53,6 +53,7 @@ def test_the_pages_of_an_annotator(open_page, serve, workspace, now, check):  # 
         ("/rights", "rights"),
         ("/profile", "profile"),
         ("/about-you", "about"),
+        ("/comfort", "comfort"),
         ("/c/none", "problem"),
     ):
         page.goto(root + path)
@@ -105,6 +106,27 @@ def test_the_proposal_of_a_break_and_the_end_of_a_day(open_page, serve, check, r
         page.wait_for_load_state("networkidle")
     heading.wait_for()
     check(page, "rest")
+
+
+def test_what_is_asked_where_items_may_upset(open_page, serve, check):  # noqa: F811
+    site = serve(texts=("one", "two"), harm="strong")
+    page = open_page()
+    page.goto(site)
+    page.get_by_label("Your name").fill("ada")
+    page.get_by_role("button", name="Continue").click()
+    check(page, "consent, and what may come")
+    page.get_by_label("Train a language model").check()
+    page.get_by_role("button", name="I agree").click()
+    page.locator("[data-focus]:focus").wait_for()
+    page.keyboard.press("s")
+    page.get_by_label("Why", exact=True).select_option("upsetting")
+    page.get_by_role("button", name="Skip", exact=True).click()
+    offer = page.get_by_role("link", name="what you would rather not see")
+    offer.wait_for()
+    check(page, "judge, with an offer")
+    offer.click()
+    page.get_by_role("button", name="Save").wait_for()
+    check(page, "comfort, chosen")
 
 
 def test_a_ranking(open_page, serve, now, check):  # noqa: F811

@@ -38,7 +38,7 @@ def serve(workspace, now):
     """A function that serves a campaign of three pairs, under a scheme where one is given, and returns its address."""
     started = []
 
-    def serve_(scheme=None, texts=("one", "line\n" * 30, HOSTILE), others=None, run=None):
+    def serve_(scheme=None, texts=("one", "line\n" * 30, HOSTILE), others=None, run=None, harm=None):
         items = [
             Item(
                 campaign="kitchen",
@@ -46,6 +46,7 @@ def serve(workspace, now):
                 first=text,
                 second=f"plain {n}",
                 others=others,
+                harm=harm,
                 created_at=now,
             )
             for n, text in enumerate(texts)

@@ -285,9 +285,21 @@ def test_a_row_may_hold_several_completions_or_a_known_answer(tmp_path, now):
     assert gold == {check.id: "second"}
 
 
+def test_a_row_may_say_what_it_is_about_and_how_upsetting_it_is(tmp_path, now):
+    row = {"prompt": "p", "first": "a", "second": "b"}
+    rows = [row, {**row, "harm": None, "topic": None}, {**row, "topic": " sport ", "harm": "mild"}]
+    (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (plain, marked), _ = read_items(tmp_path / "items.jsonl", campaign="kitchen", now=now)
+    assert (plain.topic, plain.harm, plain.level) == (None, None, 0)
+    assert (marked.topic, marked.harm, marked.level) == ("sport", "mild", 1)
+
+
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
+        ({"first": "a", "second": "b", "harm": "much"}, "harm is 'much'; known are none, mild, strong"),
+        ({"first": "a", "second": "b", "topic": " "}, "topic is not a text of 1 to 80"),
+        ({"first": "a", "second": "b", "topic": ["x"], "harm": 2}, "topic is not a text.*harm is 2"),
         ({"completions": ["a", "a"]}, "two or more different texts"),
         ({"completions": ["a"]}, "two or more different texts"),
         ({"completions": "ab"}, "two or more different texts"),

@@ -74,6 +74,20 @@ def kitchen(workspace, tmp_path):
     return feedback("campaign", "kitchen", tmp_path / "items.jsonl", *settings, "-w", workspace.directory)
 
 
+def test_a_campaign_may_mix_and_knows_which_items_may_upset(workspace, tmp_path):
+    rows = [
+        {"prompt": f"p{n}", "first": "a", "second": "b", "topic": "bread", "harm": harm}
+        for n, harm in enumerate(("none", "strong"))
+    ]
+    (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    feedback("campaign", "kitchen", tmp_path / "items.jsonl", "--mix", "-w", workspace.directory)
+    assert find_campaign(workspace.records, "kitchen").run.mix is True
+    leases = queue_of(workspace.records)
+    assert (leases.standing("kitchen", "ada").total, leases.standing("kitchen", "ada", limit=0).total) == (2, 1)
+    feedback("campaign", "plain", tmp_path / "items.jsonl", "-w", workspace.directory)
+    assert find_campaign(workspace.records, "plain").run.mix is None
+
+
 def test_a_campaign_keeps_its_scheme_its_overlap_and_its_checks(workspace, kitchen):
     assert "3 items in kitchen, and 1 that check" in kitchen
     found = find_campaign(workspace.records, "kitchen")

@@ -14,7 +14,7 @@ from assay.feedback.answering import shown_order
 from assay.feedback.campaign import Run
 from assay.feedback.diversity import diversity
 from assay.feedback.erasure import erase
-from assay.feedback.panels import Panel, Quota, Traits, panel_of, preferred, read_panel, tell, told_by
+from assay.feedback.panels import Panel, Quota, Traits, foremost, panel_of, read_panel, tell, told_by
 from assay.records.conversation import user_prompt
 from assay.records.errors import InputError
 from assay.records.judgement import Item, Judgement
@@ -40,31 +40,37 @@ def test_an_intersection_is_fitted_by_who_is_in_both_groups():
     assert YOUNG_SOUTH.name == "age: young and region: south"
 
 
+def first_of(waiting, annotator, wanted, told):
+    return [one.item for one in foremost(waiting, annotator, wanted, told, overlap=2)]
+
+
 def test_an_item_that_lacks_a_persons_group_comes_first_and_one_that_needs_others_last(now):
     told = {"yo": {"age": "young"}, "ada": {"age": "young"}, "bob": {"age": "old"}, "cy": {"age": "old"}}
     # Two people an item, one of them young: `b` lacks a young one, `a` has one, `c` nobody.
     waiting = [Waiting("a", 2, ("yo",)), Waiting("b", 2, ("bob",)), Waiting("c", 2, ())]
-    assert preferred(waiting, "ada", panel(now), told, overlap=2) == "b"
-    assert preferred(waiting[:2], "cy", panel(now), told, overlap=2) == "a"
-    assert preferred(waiting[1:2], "cy", panel(now), told, overlap=2) is None  # the only one: it comes all the same
-    assert preferred([], "cy", panel(now), told, overlap=2) is None
+    assert first_of(waiting, "ada", panel(now), told) == ["b", "c"]
+    assert first_of(waiting, "cy", panel(now), told) == ["a", "c"]
+    assert first_of(waiting[:2], "cy", panel(now), told) == ["a"]
+    assert first_of(waiting[1:2], "cy", panel(now), told) == ["b"]  # the only one: it comes all the same
+    assert first_of([], "cy", panel(now), told) == []
 
 
 def test_experts_are_wanted_where_one_more_was_asked_for(now):
     wanted = panel(now, quotas=(), experts=("eve",))
     waiting = [Waiting("calm", 2, ("ada",)), Waiting("contested", 3, ("ada", "bob"))]
-    assert preferred(waiting, "eve", wanted, {}, overlap=2) == "contested"
-    assert preferred(waiting[::-1], "cy", wanted, {}, overlap=2) == "calm"
+    assert first_of(waiting, "eve", wanted, {}) == ["contested"]
+    assert first_of(waiting[::-1], "cy", wanted, {}) == ["calm"]
     mixed = panel(now, quotas=(), experts=("eve",), experts_an_item=1)
-    assert preferred([Waiting("a", 2, ("eve",)), Waiting("b", 2, ("ada",))], "cy", mixed, {}, overlap=2) == "a"
+    assert first_of([Waiting("a", 2, ("eve",)), Waiting("b", 2, ("ada",))], "cy", mixed, {}) == ["a"]
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.sets(st.sampled_from("abcdef"), max_size=3)), max_size=6))
-def test_whatever_is_preferred_is_one_of_those_that_wait(items):
+def test_those_that_come_first_are_some_of_those_that_wait_and_in_their_order(items):
     waiting = [Waiting(str(n), max(wanted, len(people) + 1), tuple(people)) for n, (wanted, people) in enumerate(items)]
     told = {name: {"age": "young" if name in "abc" else "old"} for name in "abcdef"}
-    found = preferred(waiting, "a", panel(datetime(2026, 1, 1, tzinfo=UTC)), told, overlap=2)
-    assert found is None or found in {one.item for one in waiting}
+    found = foremost(waiting, "a", panel(datetime(2026, 1, 1, tzinfo=UTC)), told, overlap=2)
+    assert bool(found) == bool(waiting)
+    assert found == [one for one in waiting if one in found]
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+from assay.feedback.answering import Asked, Said, answer_records
 from assay.feedback.campaign import Gold
 from assay.feedback.quality import annotator_quality, item_id
+from assay.feedback.schemes import Scheme
 from assay.records.conversation import user_prompt
 from assay.records.judgement import Item, Judgement
 
@@ -35,6 +37,19 @@ def test_checks_are_compared_with_what_is_known():
     assert _of("ada", [right, wrong], gold).gold == (1, 1)
     assert _of("bob", [right, wrong], gold).gold == (0, 1)
     assert _of("bob", [right, wrong], gold).judged == 0
+
+
+def test_a_check_on_a_marked_item_is_found_by_what_the_answer_says_of_it(now):
+    item = Item(campaign="k", prompt=user_prompt("p"), first="a", second="b", harm="mild", topic="tea", created_at=now)
+    asked = Asked(item, "ada", Scheme(name="plain", created_at=now), 0, "v1", None, "gold")
+    (said,) = answer_records(asked, Said(overall="left"), now=now)
+    gold = [Gold(campaign="k", item=item.id, choice=said.choice, created_at=now)]
+    assert item_id(said) == said.item == item.id
+    assert _of("ada", [said], gold).gold == (1, 1)
+    plain = item.model_copy(update={"harm": None, "topic": None})
+    (said,) = answer_records(asked._replace(item=plain), Said(overall="left"), now=now)
+    assert said.item is None
+    assert item_id(said) == plain.id
 
 
 def test_a_repeat_is_the_same_when_the_choice_is_whatever_the_side():

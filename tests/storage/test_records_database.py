@@ -128,6 +128,16 @@ def test_a_prefix_finds_the_one_record_that_starts_with_it(store: RecordStore) -
         store.get(Signal, records[7].id)
 
 
+def test_several_records_come_in_the_order_in_which_they_are_asked_for(store: RecordStore) -> None:
+    records = [a_demonstration(text) for text in "abcd"]
+    store.put_all([(one, None, None) for one in records])
+    wanted = [records[2], records[0], records[2]]
+    assert store.some(Demonstration, [one.id for one in wanted]) == wanted
+    assert store.some(Demonstration, []) == []
+    with pytest.raises(StorageError, match="1 missing"):
+        store.some(Demonstration, [records[1].id, "f" * 64])
+
+
 def test_a_database_of_another_schema_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "assay.db"
     RecordStore(f"sqlite:///{path}").close()

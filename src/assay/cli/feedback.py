@@ -77,6 +77,7 @@ def campaign(
     repeat_rate: Annotated[float | None, typer.Option(help="Share of turns with an earlier item again.")] = None,
     break_after_min: Annotated[float | None, typer.Option(help="Active minutes before a break is proposed.")] = None,
     daily_cap_min: Annotated[float | None, typer.Option(help="Active minutes a day, then no more items.")] = None,
+    mix: Annotated[bool, typer.Option("--mix", help="Vary topic, length and harm from item to item.")] = False,
     draft: Annotated[bool, typer.Option("--draft", help="Nobody judges before a second person has signed.")] = False,
 ) -> None:
     """Open a campaign: items for people to judge in the browser."""
@@ -97,6 +98,7 @@ def campaign(
             repeat_rate=repeat_rate,
             break_after_min=break_after_min,
             daily_cap_min=daily_cap_min,
+            mix=mix or None,
             needs_review=draft or None,
         ),
         gold=read.gold,

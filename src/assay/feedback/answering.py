@@ -223,6 +223,7 @@ def _judgement(asked: Asked, said: Said, *, now: datetime) -> Judgement:
         supersedes=asked.supersedes,
         purpose=asked.purpose,
         profile=asked.profile,
+        item=asked.item.id if asked.item.is_marked else None,
         created_at=now,
     )
 

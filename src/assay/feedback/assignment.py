@@ -2,8 +2,9 @@
 
 Takes a queue of leases, a person and a clock. At declared rates a turn goes to a checking item or to a repeat of an
 earlier one with the sides exchanged; which turns is fixed by hash, so nobody sees it coming and a reload changes
-nothing. Where the campaign has a panel, an item that lacks people like this one comes first (`panels`). Checking
-answers are stored in the split `unused`: they tell of people and never train.
+nothing. Where the campaign has a panel or mixes, one of the next few comes first (`ahead`). Items above what a person
+wants to see never come, whichever way (`comfort`). Checking answers are stored in the split `unused`: they tell of
+people and never train.
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import ClassVar, Literal, NamedTuple
 
+from assay.feedback.ahead import chosen_ahead
 from assay.feedback.answering import (
     Answered,
     Asked,
@@ -21,10 +23,10 @@ from assay.feedback.answering import (
     withdrawal_of,
 )
 from assay.feedback.campaign import Campaign, run_of, scheme_of
+from assay.feedback.comfort import limit_of
 from assay.feedback.consent import agreed_version
 from assay.feedback.folds import UNUSED, AnnotatorFold, place, side_of_newcomer
 from assay.feedback.formats.row import name_fault
-from assay.feedback.panels import AHEAD, panel_of, preferred, told_by
 from assay.feedback.profiles import settings_of
 from assay.records.errors import InputError, StorageError, explain
 from assay.records.judgement import Item, Judgement, Ranking
@@ -76,24 +78,29 @@ class Progress(NamedTuple):
 def next_turn(leases: Leases, campaign: Campaign, annotator: str, *, now: datetime, ahead: int = 0) -> Turn | None:
     """What this person has in hand, or else the next item; None when nothing is left. `ahead` 1 is the one after it.
 
-    A look at an item renews its lease. An item that was undone comes before all others.
+    A look at an item renews its lease. An item that was undone comes before all others. What this person would rather
+    not see is given back.
     """
+    limit = limit_of(leases.records, annotator)
+    if limit is not None:
+        leases.release_above(campaign.name, annotator, limit=limit)
     held = leases.held(campaign.name, annotator)
     found = len(held)
     while len(held) <= ahead:
-        taken = _take(leases, campaign, annotator, now=now)
+        taken = _take(leases, campaign, annotator, limit=limit, now=now)
         if taken is None:
             return None
         held.append(taken)
     lease = held[ahead]
-    if ahead < found and not leases.renew(lease, now=now):
+    is_lost = ahead < found and not leases.renew(lease, now=now)
+    if is_lost or limit_of(leases.records, annotator) != limit:  # a word that came meanwhile counts
         return next_turn(leases, campaign, annotator, now=now, ahead=ahead)
     return Turn(lease, leases.records.get(Item, lease.item))
 
 
 def progress(leases: Leases, campaign: str, annotator: str) -> Progress:
-    """How far this person has come; checks and repeats are not counted."""
-    standing = leases.standing(campaign, annotator)
+    """How far this person has come; checks, repeats and what they would rather not see are not counted."""
+    standing = leases.standing(campaign, annotator, limit=limit_of(leases.records, annotator))
     return Progress(standing.finished, standing.total)
 
 
@@ -172,12 +179,17 @@ def pass_over(
 def undo_last(leases: Leases, campaign: Campaign, annotator: str, *, now: datetime) -> Answered | Pass | None:
     """Take back what this person did last, answer or pass, and return it; its item comes next again.
 
-    None: there is nothing to undo, or others have filled the item that was passed over.
+    An item that they would rather not see by now is given back instead. None: there is nothing to undo, or what was
+    passed over has been filled by others or is nothing that the person wants to see.
     """
     lease = leases.last_finished(campaign.name, annotator)
     if lease is None or lease.answer is None:
         return None
+    limit = limit_of(leases.records, annotator)
+    is_unwanted = limit is not None and leases.records.get(Item, lease.item).level > limit
     if lease.state == "skipped":
+        if is_unwanted:
+            return None
         passed = leases.records.get(Pass, lease.answer)
         fields = {"reason": "undone", "supersedes": passed.id, "note": "", "is_flag": False, "created_at": now}
         undone: list[Stored] = [(passed.model_copy(update=fields), None, annotator)]
@@ -188,7 +200,11 @@ def undo_last(leases: Leases, campaign: Campaign, annotator: str, *, now: dateti
     is_check = bool(lease.round) or split == UNUSED
     records = [withdrawal, *_pair_withdrawals(leases, last, now=now)]
     rows = _rows(leases, campaign, annotator, records, split=split, is_check=is_check)
-    return last if leases.reopen(lease, answer=withdrawal.id, rows=rows, until=now + LEASE_TIME) else None
+    if not leases.reopen(lease, answer=withdrawal.id, rows=rows, until=now + LEASE_TIME):
+        return None
+    if limit is not None:
+        leases.release_above(campaign.name, annotator, limit=limit)
+    return last
 
 
 def step_away(leases: Leases, campaign: str, annotator: str) -> int:
@@ -202,28 +218,18 @@ def standing_passes(passes: list[Pass]) -> list[Pass]:
     return [one for one in passes if one.id not in superseded and one.reason != "undone"]
 
 
-def _take(leases: Leases, campaign: Campaign, annotator: str, *, now: datetime) -> Lease | None:
+def _take(leases: Leases, campaign: Campaign, annotator: str, *, limit: int | None, now: datetime) -> Lease | None:
     run, name = run_of(campaign), campaign.name
     gold, repeat = run.gold_rate or 0.0, run.repeat_rate or 0.0
     point = _point(name, annotator, leases.turns(name, annotator) + 1) if gold or repeat else 1.0
-    special = None
+    given = None
     if point < gold:
-        special = leases.take(name, annotator, now=now, is_check=True)
+        given = leases.take(name, annotator, now=now, is_check=True, limit=limit)
     elif point < gold + repeat:
-        special = leases.repeat(name, annotator, after=REPEAT_AFTER, now=now)
-    return special or _wanted_of(leases, campaign, annotator, now=now) or leases.take(name, annotator, now=now)
-
-
-def _wanted_of(leases: Leases, campaign: Campaign, annotator: str, *, now: datetime) -> Lease | None:
-    """The item that lacks people like this one, where the campaign has a panel; None: whichever comes."""
-    panel, overlap = panel_of(leases.records, campaign.name), run_of(campaign).overlap
-    if panel is None or overlap is None:
-        return None
-    waiting = leases.ahead(campaign.name, annotator, most=AHEAD)
-    people = {annotator, *(one for item in waiting for one in item.people)}
-    told = {one: told_by(leases.records, one) for one in people} if panel.quotas else {}
-    item = preferred(waiting, annotator, panel, told, overlap=overlap)
-    return None if item is None else leases.take(campaign.name, annotator, now=now, item=item)
+        given = leases.repeat(name, annotator, after=REPEAT_AFTER, now=now, limit=limit)
+    if given is None and (item := chosen_ahead(leases, campaign, annotator, limit=limit)) is not None:
+        given = leases.take(name, annotator, now=now, item=item)
+    return given or leases.take(name, annotator, now=now, limit=limit)
 
 
 def _rows(

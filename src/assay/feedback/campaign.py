@@ -39,6 +39,8 @@ class Run(Value):
     """Active minutes after which a break is proposed; None: 25."""
     daily_cap_min: float | None = Field(default=None, gt=0)
     """Active minutes a day after which no more items are given."""
+    mix: bool | None = None
+    """Whether the next item is one that differs from a person's last ones (`assay.feedback.mixing`)."""
     needs_review: bool | None = None
     """Whether nobody judges before a second person has signed (`assay.feedback.ethics`)."""
 
@@ -112,8 +114,8 @@ def open_campaign(
     states = _drafted(records, campaign)
     records.put_all([*((item, None, name) for item in items), *checks, *schemes, (campaign, None, name), *states])
     works = [
-        Work(item.id, UNUSED if item.id in gold else by_prompt[prompt_id(item.prompt)].value, item.id in gold)
-        for item in items
+        Work(item.id, UNUSED if is_check else by_prompt[prompt_id(item.prompt)].value, is_check, item.level)
+        for item, is_check in ((item, item.id in gold) for item in items)
     ]
     Leases(records).add(name, works, wanted=campaign.run.overlap if campaign.run else None)
     return campaign

@@ -28,7 +28,7 @@ def agreed_with_others(leases: Leases, queue: str, judgements: Sequence[Judgemen
             others.setdefault(lease.item, []).append(lease.answer)
     others = {item: answers[:OTHERS] for item, answers in others.items()}
     wanted = {answer for answers in others.values() for answer in answers}
-    said = {one.id: one.choice for one in leases.records.some(Judgement, wanted)}
+    said = {name: one.choice for name, one in leases.records.known(Judgement, wanted).items()}
     found = {}
     for one in mine:
         choices = [said[answer] for answer in others.get(items[one.id], ()) if answer in said]

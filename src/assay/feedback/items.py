@@ -1,7 +1,8 @@
 """Items: reads what a campaign asks about from rows, in any file that feedback reads.
 
 A row holds `prompt` with `first` and `second`, or with `completions` where several are to be ranked. `gold` names the
-answer that is known to be right: such an item checks people and teaches nobody.
+answer that is known to be right: such an item checks people and teaches nobody. `topic` and `harm` may say what an item
+is about and how upsetting it is; both are part of it, so that the same pair at another level is another item.
 """
 
 from collections.abc import Mapping
@@ -11,10 +12,11 @@ from typing import NamedTuple, get_args
 
 from assay.feedback.formats.row import Row
 from assay.feedback.rows import read_rows, refuse
-from assay.records.judgement import Choice, Item
+from assay.records.judgement import HARMS, Choice, Harm, Item
 
-FIELDS = frozenset({"prompt", "first", "second", "completions", "gold"})
+FIELDS = frozenset({"prompt", "first", "second", "completions", "gold", "topic", "harm"})
 MOST_COMPLETIONS = 9
+LONGEST_TOPIC = 80
 
 
 class ItemsRead(NamedTuple):
@@ -52,6 +54,7 @@ def _item(row: Row, fields: Mapping[str, object], *, campaign: str, now: datetim
     else:
         completions = (row.text("first"), row.text("second"))
         row.differing(*completions)
+    topic, harm = _topic(row), _harm(row)
     if row.faults:
         return None
     first, second, *others = completions
@@ -61,6 +64,8 @@ def _item(row: Row, fields: Mapping[str, object], *, campaign: str, now: datetim
         first=first,
         second=second,
         others=tuple(others) or None,
+        topic=topic,
+        harm=harm,
         created_at=now,
     )
 
@@ -73,6 +78,27 @@ def _completions(row: Row) -> tuple[str, ...]:
     elif len(texts) > MOST_COMPLETIONS:
         row.faults.append(f"{len(texts)} completions, at most {MOST_COMPLETIONS}")
     return tuple(texts)
+
+
+def _topic(row: Row) -> str | None:
+    value = row.fields.get("topic")
+    if value is None:
+        return None
+    if isinstance(value, str) and 0 < len(value.strip()) <= LONGEST_TOPIC:
+        return value.strip()
+    row.faults.append(f"topic is not a text of 1 to {LONGEST_TOPIC} characters")
+    return None
+
+
+def _harm(row: Row) -> Harm | None:
+    value = row.fields.get("harm")
+    if value is None:
+        return None
+    for harm in HARMS:
+        if value == harm:
+            return harm
+    row.faults.append(f"harm is {value!r}; known are {', '.join(HARMS)}")
+    return None
 
 
 def _gold(row: Row) -> Choice | None:

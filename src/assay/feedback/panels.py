@@ -27,9 +27,6 @@ from assay.storage.leases import Waiting
 Told = Mapping[str, str]
 """A person's values by trait; what they did not tell is absent."""
 
-AHEAD = 20
-"""Items that are looked at to find one for a person."""
-
 
 class Quota(Value):
     """A group, or an intersection of groups, and its share of the people who judge an item."""
@@ -127,13 +124,16 @@ def told_by(records: RecordStore, annotator: str) -> Told:
     return (last.values if last else None) or {}
 
 
-def preferred(
+def foremost(
     waiting: Sequence[Waiting], annotator: str, panel: Panel, told: Mapping[str, Told], *, overlap: int
-) -> str | None:
-    """The item that a person should get next, of those that could come; `told` is by person. None: as they come."""
+) -> list[Waiting]:
+    """The items that a person should get before others, of those that could come and in their order.
+
+    `told` is by person. All of them where the panel makes no difference.
+    """
     scores = [_score(one, annotator, panel, told, overlap=overlap) for one in waiting]
     best = max(scores, default=0.0)
-    return None if not scores or len(set(scores)) == 1 else waiting[scores.index(best)].item
+    return [one for one, score in zip(waiting, scores, strict=True) if score == best]
 
 
 def _score(item: Waiting, annotator: str, panel: Panel, told: Mapping[str, Told], *, overlap: int) -> float:

@@ -60,7 +60,9 @@ def annotator_quality(judgements: Iterable[Judgement], gold: Iterable[Gold]) -> 
 
 
 def item_id(judgement: Judgement) -> str:
-    """Identity of the two-completion item that a judgement speaks of; an item's identity is its content."""
+    """Identity of the two-completion item that a judgement speaks of; an item's identity is its content, and marks."""
+    if judgement.item is not None:
+        return judgement.item
     fields = judgement.model_dump(include={"campaign", "prompt", "first", "second", "created_at"})
     return Item.model_validate(fields).id
 

@@ -1,6 +1,7 @@
 """Judgement: what one person said of one prompt's completions, as it was said; with critiques and demonstrations."""
 
-from typing import ClassVar, Literal, Self
+from collections.abc import Sequence
+from typing import ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -9,6 +10,11 @@ from assay.records.record import Record, Value
 
 Choice = Literal["first", "second", "tie", "both_bad", "cannot_judge"]
 Side = Literal["left", "right"]
+Harm = Literal["none", "mild", "strong"]
+"""How upsetting an item is, as those say who made it."""
+
+HARMS: Sequence[Harm] = get_args(Harm)
+"""Least upsetting first."""
 
 
 class Critique(Value):
@@ -51,11 +57,25 @@ class Item(Record):
     first: str
     second: str
     others: tuple[str, ...] | None = None
+    topic: str | None = None
+    """What it is about, in a word of those who made it; None: not told."""
+    harm: Harm | None = None
+    """How upsetting it is; None: not told."""
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether its makers said what it is about or how upsetting it is; the marks are part of its identity."""
+        return self.topic is not None or self.harm is not None
 
     @property
     def completions(self) -> tuple[str, ...]:
         """All completions in canonical order."""
         return (self.first, self.second, *(self.others or ()))
+
+    @property
+    def level(self) -> int:
+        """How upsetting it is, counted from 0; an item of which that is not told is at 0."""
+        return HARMS.index(self.harm) if self.harm else 0
 
 
 class Judgement(Record):
@@ -99,6 +119,8 @@ class Judgement(Record):
     """What a checking answer is for; it stands in no training or evaluation split."""
     profile: str | None = None
     """Version of the settings that the person had chosen (`records.profile`); None where they had none."""
+    item: str | None = None
+    """Identity of the item that was judged, where it is marked by topic or harm; without marks its content tells."""
 
     @model_validator(mode="after")
     def _prompt_is_not_empty(self) -> Self:

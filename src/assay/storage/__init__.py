@@ -2,9 +2,9 @@
 
 `database` keeps records, `artifacts` keeps directories by content, `ledger` is the hash chain, `splits` decides who may
 read what, `permission` leaves out what people did not agree to, `firewall` refuses a scorer on both sides, `lock` lets
-one run into a directory, `leases` give an item to so many people and no more, `sealing` keeps what people wrote under
-keys that can be destroyed, `dialect` is what SQLite and PostgreSQL do differently, `wal` and `turns` open and share
-SQLite, `workspace` is all of it together in one directory.
+one run into a directory, `leases` give an item to so many people and no more, `levels` keep away what somebody would
+rather not be given, `sealing` keeps what people wrote under keys that can be destroyed, `dialect` is what SQLite and
+PostgreSQL do differently, `wal` and `turns` open and share SQLite, `workspace` is all of it together in one directory.
 """
 
 from assay.storage.artifacts import ArtifactStore

@@ -71,16 +71,14 @@ schema_table = Table("schema_version", metadata, Column("version", Integer, prim
 _COLUMNS = record_table.c
 _THIS = (_COLUMNS.kind == bindparam("kind_")) & (_COLUMNS.id == bindparam("id_"))
 _BODY = select(_COLUMNS.body).where(_THIS)
+_THESE = select(_COLUMNS.id, _COLUMNS.body).where(
+    _COLUMNS.kind == bindparam("kind"), _COLUMNS.id.in_(bindparam("ids", expanding=True))
+)
 _RESEAL = record_table.update().where(_THIS).values(body=bindparam("new"))
 _PREFIXED = (
     select(_COLUMNS.id, _COLUMNS.body)
     .where(_COLUMNS.kind == bindparam("kind"), _COLUMNS.id >= bindparam("first"), _COLUMNS.id < bindparam("after"))
     .limit(2)
-)
-_SOME = (
-    select(_COLUMNS.id, _COLUMNS.body)
-    .where(_COLUMNS.kind == bindparam("kind_"), _COLUMNS.id.in_(bindparam("ids", expanding=True)))
-    .order_by(_COLUMNS.seq)
 )
 
 
@@ -135,6 +133,23 @@ class RecordStore:
             raise StorageError(explain(expected=f"{kind.kind} {record_id[:12]!r} unchanged", got=got, do=todo))
         return record
 
+    def known(self, kind: type[R], ids: Collection[str]) -> dict[str, R]:
+        """By identity, those of these records of this kind that are there."""
+        rows = self._rows(_THESE, {"kind": kind.kind, "ids": list(ids)})
+        return {row.id: self._parse(kind, row) for row in rows}
+
+    def some(self, kind: type[R], ids: Sequence[str]) -> list[R]:
+        """The records of this kind with these identities, in their order; quicker than one by one.
+
+        Raises StorageError where one is missing.
+        """
+        found = self.known(kind, ids)
+        if missing := [one for one in ids if one not in found]:
+            todo = "restore the database from a backup"
+            got = f"{len(missing)} missing, such as {missing[0][:12]!r}"
+            raise StorageError(explain(expected=f"{len(ids)} stored records of {kind.kind}", got=got, do=todo))
+        return [found[one] for one in ids]
+
     def all(
         self, kind: type[R], *, split: str | None = None, subject: str | None = None, newest: int | None = None
     ) -> list[R]:
@@ -146,11 +161,6 @@ class RecordStore:
             rows = self._find("all", kind, split=split, subject=subject)
         else:
             rows = self._find("newest", kind, split=split, subject=subject, most=newest)[::-1]
-        return [self._parse(kind, row) for row in rows]
-
-    def some(self, kind: type[R], identities: Collection[str]) -> list[R]:
-        """The records of this kind that are there, of these whole identities, in the order they were stored."""
-        rows = self._rows(_SOME, {"kind_": kind.kind, "ids": list(identities)})
         return [self._parse(kind, row) for row in rows]
 
     def latest(self, kind: type[R], *, subject: str | None = None) -> R | None:

@@ -1,6 +1,7 @@
 """Lease queries: the statements of `storage.leases`, built once, for to build one takes longer than to run it.
 
-What they take is bound by name: `q` the queue, `who` the annotator, `what` the item, `nth` the round.
+What they take is bound by name: `q` the queue, `who` the annotator, `what` the item, `nth` the round, `limit` the
+highest level that somebody takes.
 """
 
 from typing import Any
@@ -19,10 +20,12 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from assay.storage.lease_tables import lease_table, tally_table, work_table
+from assay.storage.lease_tables import lease_table, level_table, level_tally_table, tally_table, work_table
 
 _L, _W, _T = lease_table.c, work_table.c, tally_table.c
+_V, _N = level_table.c, level_tally_table.c
 _OTHER, _PLACED = lease_table.alias("other").c, work_table.alias("placed").c
 _Q: BindParameter[str] = bindparam("q")
 _WHO: BindParameter[str] = bindparam("who")
@@ -36,10 +39,12 @@ _WORK = and_(_W.queue == _Q, _W.item == _WHAT)
 _TALLY = _T.queue == _Q
 _SAME_ITEM = and_(_W.queue == _L.queue, _W.item == _L.item)
 _IS_HELD = _L.state == "held"
+_IS_ABOVE = select(literal(1)).where(_V.queue == _L.queue, _V.item == _L.item, _V.level > bindparam("limit")).exists()
 
 WORK = select(work_table).where(_WORK)
 ITEMS = select(_T["items"]).where(_TALLY)
 OPEN_ITEMS = select(_T["items"] - _T.full).where(_TALLY)
+WANTED = select(_W.item, _W.wanted).where(_W.queue == _Q, _W.item.in_(bindparam("items", expanding=True)))
 MORE_ITEMS = update(tally_table).where(_TALLY).values(items=_T["items"] + bindparam("by"))
 MORE_FULL = update(tally_table).where(_TALLY).values(full=_T.full + bindparam("by"))
 WANT = update(work_table).where(_WORK).values(wanted=bindparam("more"), is_full=_W.taken >= bindparam("more"))
@@ -63,6 +68,9 @@ STANDING = (
     .where(_MINE, _L.round == 0, _W.is_check.is_(False))
     .group_by(_L.state, _W.is_full)
 )
+STANDING_WITHIN = STANDING.where(~_IS_ABOVE)
+RECENT = select(lease_table).where(_MINE).order_by(_L.turn.desc()).limit(bindparam("most"))
+HELD_ABOVE = select(_L.item).where(_MINE, _IS_HELD, _IS_ABOVE).limit(1)
 
 TURNS = select(func.coalesce(func.max(_OTHER.turn), 0)).where(_MY_OTHERS)
 _DONE = select(func.coalesce(func.max(_OTHER.done), 0)).where(_MY_OTHERS)
@@ -72,7 +80,7 @@ REPEATABLE = (
     select(_L.item)
     .join(work_table, _SAME_ITEM)
     .where(_MINE, _L.round == 0, _L.state == "answered", _W.is_check.is_(False))
-    .where(_L.turn <= TURNS.scalar_subquery() - bindparam("after"), _L.item.not_in(_REPEATED))
+    .where(_L.turn <= TURNS.scalar_subquery() - bindparam("after"), _L.item.not_in(_REPEATED), ~_IS_ABOVE)
     .order_by(_L.turn)
     .limit(1)
 )
@@ -100,6 +108,7 @@ REOPEN = (
 _FREED = _L.item, _L.round, _L.state
 FREE_ENDED = delete(lease_table).where(_L.queue == _Q, _IS_HELD, _L.until <= bindparam("at")).returning(*_FREED)
 FREE_HELD = delete(lease_table).where(_MINE, _IS_HELD).returning(*_FREED)
+FREE_ABOVE = delete(lease_table).where(_MINE, _IS_HELD, _IS_ABOVE).returning(*_FREED)
 FREE_ALL = delete(lease_table).where(_MINE).returning(*_FREED)
 
 _TAKEN = _W.taken + bindparam("by")
@@ -123,26 +132,48 @@ _LAST_PLACE = (
 _START = func.coalesce(_LAST_PLACE, bindparam("own_place"))
 
 
-def _open(part: ColumnElement[bool]) -> Select[Any]:
-    met = select(literal(1)).where(_MINE, _L.item == _W.item)
+def _open(work: ReadOnlyColumnCollection[str, Any], part: ColumnElement[bool]) -> Select[Any]:
+    met = select(literal(1)).where(_MINE, _L.item == work.item)
     return (
-        select(_W.item)
-        .where(_W.queue == _Q, _W.is_check == bindparam("is_check"), _W.is_full.is_(False), ~met.exists(), part)
-        .order_by(_W.place)
+        select(work.item)
+        .where(work.queue == _Q, work.is_check == bindparam("is_check"), work.is_full.is_(False), ~met.exists(), part)
+        .order_by(work.place)
         .limit(1)
     )
 
 
-def _ring(part: ColumnElement[bool]) -> Select[Any]:
-    return _open(part).add_columns(_W.wanted, _W.taken).limit(bindparam("most"))
-
-
-RING_FROM = _ring(_W.place >= _START)
-RING_BEFORE = _ring(_W.place < _START)
+RING_FROM = _open(_W, _W.place >= _START).limit(bindparam("most"))
+RING_BEFORE = _open(_W, _W.place < _START).limit(bindparam("most"))
 PEOPLE = select(_L.item, _L.annotator).where(
     _L.queue == _Q, _L.item.in_(bindparam("items", expanding=True)), _L.round == 0, _L.state != "skipped"
 )
 
-OPEN_FROM = _open(_W.place >= _START)
-OPEN_BEFORE = _open(_W.place < _START)
-OPEN_THIS = _open(_W.item == _WHAT)
+OPEN_THIS = _open(_W, _W.item == _WHAT)
+
+
+def _of_level(part: ColumnElement[bool]) -> Select[Any]:
+    return _open(_V, part).add_columns(_V.place).where(_V.level == bindparam("level")).limit(bindparam("most"))
+
+
+LEVEL_FROM = _of_level(_V.place >= _START)
+LEVEL_BEFORE = _of_level(_V.place < _START)
+LEVELS = select(_N.level).where(_N.queue == _Q)
+LEVELS_WITHIN = LEVELS.where(_N.level <= bindparam("limit")).order_by(_N.level)
+OPEN_WITHIN = select(func.sum(_N["items"] - _N.full)).where(_N.queue == _Q, _N.level <= bindparam("limit"))
+_THIS_LEVEL = and_(_N.queue == _Q, _N.level == bindparam("of"))
+MORE_OF_LEVEL = update(level_tally_table).where(_THIS_LEVEL).values(items=_N["items"] + bindparam("by"))
+MORE_FULL_OF_LEVEL = update(level_tally_table).where(_THIS_LEVEL).values(full=_N.full + bindparam("by"))
+FILL_LEVEL = (
+    update(level_table)
+    .where(_V.queue == _Q, _V.item == _WHAT)
+    .values(is_full=bindparam("is_now_full"))
+    .returning(_V.level)
+)
+LEVEL_ALL = insert(level_table).from_select(
+    ["queue", "item", "is_check", "level", "is_full", "place"],
+    select(_W.queue, _W.item, _W.is_check, literal(0), _W.is_full, _W.place).where(_W.queue == _Q),
+)
+TALLY_ALL = insert(level_tally_table).from_select(
+    ["queue", "level", "items", "full"],
+    select(_T.queue, literal(0), _T["items"], _T.full).where(_TALLY),
+)

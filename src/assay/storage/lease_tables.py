@@ -35,6 +35,27 @@ lease_table = Table(
     Index("lease_by_done", "queue", "annotator", "done"),
     Index("lease_by_state", "queue", "annotator", "state", "turn"),
 )
+# Queues whose works are of different levels have a row for each of their works here, and other queues none. It repeats
+# what the order of a level is read from: to pass over a million works of other levels takes longer than to serve one.
+level_table = Table(
+    "work_level",
+    lease_metadata,
+    Column("queue", String(80), primary_key=True),
+    Column("item", String(64), primary_key=True),
+    Column("is_check", Boolean, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("is_full", Boolean, nullable=False),
+    Column("place", BigInteger, nullable=False),
+    Index("level_in_order", "queue", "is_check", "level", "is_full", "place"),
+)
+level_tally_table = Table(
+    "level_tally",
+    lease_metadata,
+    Column("queue", String(80), primary_key=True),
+    Column("level", Integer, primary_key=True),
+    Column("items", Integer, nullable=False),
+    Column("full", Integer, nullable=False),
+)
 tally_table = Table(  # counted as it changes: to count a million items takes longer than to serve one
     "queue_tally",
     lease_metadata,

@@ -4,6 +4,7 @@ An item that `wanted` people shall answer is leased to that many at most, counti
 is one transaction that first holds the queue's write lock (SQLite: `BEGIN IMMEDIATE`; PostgreSQL: an advisory lock by
 queue), so two browsers, threads or processes never get one lease too many. A lease that nobody renews ends by the clock
 that is passed in. An answer and the end of its lease are one transaction: a killed process leaves both or neither.
+Items may have levels; `limit` is the highest that a person takes, None: all (`storage.levels`).
 
 Catches: a double take, an answer without a lease, a lease that ran out and was given to somebody else. Does not catch:
 one person under two names.
@@ -19,6 +20,7 @@ from sqlalchemy.sql.dml import ReturningDelete
 
 from assay.records.record import Record
 from assay.storage import lease_queries as queries
+from assay.storage import levels
 from assay.storage.database import RECORDS_LOCK, SCHEMA_LOCK, RecordStore, record_table
 from assay.storage.dialect import has_tables, hold, insert_absent, make_tables, number_of, storage_errors, writing
 from assay.storage.lease_tables import lease_metadata, tally_table, work_table
@@ -31,11 +33,15 @@ _BATCH = 500
 
 
 class Work(NamedTuple):
-    """An item for a queue: its identity, the split of its prompt, and whether it checks people instead of the item."""
+    """An item for a queue: its identity, the split of its prompt, and whether it checks people instead of the item.
+
+    `level` counts from 0; people may say up to which they take items.
+    """
 
     item: str
     split: str
     is_check: bool = False
+    level: int = 0
 
 
 class Lease(NamedTuple):
@@ -93,6 +99,7 @@ class Leases:
         rows = [
             {"queue": queue, "item": work.item, "split": work.split, "place": number_of(queue, work.item), "taken": 0}
             | {"wanted": None if work.is_check else wanted, "is_full": False, "is_check": work.is_check}
+            | {"level": work.level}
             for work in works
         ]
         return sum(
@@ -101,15 +108,23 @@ class Leases:
             for start in range(0, len(rows), _BATCH)
         )
 
-    def _add(self, queue: str, rows: Sequence[dict[str, object]], is_check: bool) -> int:
+    def _add(self, queue: str, rows: Sequence[dict[str, Any]], is_check: bool) -> int:
         if not rows:
             return 0
+        works = [{name: value for name, value in row.items() if name != "level"} for row in rows]
         with self._writing(queue) as connection:
-            added = insert_absent(connection, work_table, rows)
+            are_levelled = levels.prepare_levels(connection, queue, rows)
+            added = insert_absent(connection, work_table, works)
             insert_absent(connection, tally_table, [{"queue": queue, "items": 0, "full": 0}])
             if not is_check:
                 connection.execute(queries.MORE_ITEMS, {"q": queue, "by": added})
+            if are_levelled:
+                levels.add_levels(connection, queue, rows, is_check=is_check)
         return added
+
+    def has_levels(self, queue: str) -> bool:
+        """Whether a queue holds items of different levels."""
+        return bool(self._read(queries.LEVELS, q=queue))
 
     def split_of(self, queue: str, item: str) -> str | None:
         """The split of an item's prompt, or None where the queue does not hold the item."""
@@ -128,9 +143,10 @@ class Leases:
         now: datetime,
         is_check: bool = False,
         item: str | None = None,
+        limit: int | None = None,
         lasts: timedelta = LEASE_TIME,
     ) -> Lease | None:
-        """Lease the next open item that this person has not met, or None; `item` asks for that one and no other.
+        """Lease the next open item that this person has not met, or None; `item` asks for that one whatever its level.
 
         `is_check` asks for a checking item. The order is a ring that each person enters at a place of their own.
         """
@@ -138,30 +154,39 @@ class Leases:
         wish |= {"own_place": number_of(queue, annotator)} if item is None else {"what": item}
         with self._writing(queue) as connection:
             _free(connection, queries.FREE_ENDED, {"q": queue, "at": now.timestamp()})
-            for query in (queries.OPEN_FROM, queries.OPEN_BEFORE) if item is None else (queries.OPEN_THIS,):
-                found = connection.execute(query, wish).scalar_one_or_none()
-                if found is not None:
-                    return _give(connection, queue, annotator, found, until=now + lasts)
-        return None
+            if item is not None:
+                found = connection.execute(queries.OPEN_THIS, wish).scalar_one_or_none()
+            else:
+                found = next(iter(_next(connection, wish, most=1, limit=limit)), None)
+            return None if found is None else _give(connection, queue, annotator, found, until=now + lasts)
 
-    def ahead(self, queue: str, annotator: str, *, most: int) -> list[Waiting]:
+    def ahead(self, queue: str, annotator: str, *, most: int, limit: int | None = None) -> list[Waiting]:
         """The next open items that this person has not met, in the order in which they would come."""
         wish = {"q": queue, "who": annotator, "is_check": False, "own_place": number_of(queue, annotator)}
-        rows = [*self._read(queries.RING_FROM, **wish, most=most)]
-        if len(rows) < most:
-            rows += self._read(queries.RING_BEFORE, **wish, most=most - len(rows))
-        people: dict[str, list[str]] = {row.item: [] for row in rows}
-        for row in self._read(queries.PEOPLE, q=queue, items=list(people)):
+        with storage_errors("the leases"), self._engine.connect() as connection:
+            items = _next(connection, wish, most=most, limit=limit)
+        people: dict[str, list[str]] = {item: [] for item in items}
+        for row in self._read(queries.PEOPLE, q=queue, items=items):
             people[row.item].append(row.annotator)
-        return [Waiting(row.item, row.wanted, tuple(sorted(people[row.item]))) for row in rows]
+        wanted: dict[str, int | None] = {
+            row.item: row.wanted for row in self._read(queries.WANTED, q=queue, items=items)
+        }
+        return [Waiting(item, wanted[item], tuple(sorted(people[item]))) for item in items]
 
     def repeat(
-        self, queue: str, annotator: str, *, after: int, now: datetime, lasts: timedelta = LEASE_TIME
+        self,
+        queue: str,
+        annotator: str,
+        *,
+        after: int,
+        now: datetime,
+        limit: int | None = None,
+        lasts: timedelta = LEASE_TIME,
     ) -> Lease | None:
         """Lease once more the oldest item that this person answered at least `after` turns ago, each item once."""
         with self._writing(queue) as connection:
             _free(connection, queries.FREE_ENDED, {"q": queue, "at": now.timestamp()})
-            wish = {"q": queue, "who": annotator, "after": after}
+            wish = {"q": queue, "who": annotator, "after": after, "limit": _NO_LIMIT if limit is None else limit}
             item = connection.execute(queries.REPEATABLE, wish).scalar_one_or_none()
             return None if item is None else _give(connection, queue, annotator, item, round_=1, until=now + lasts)
 
@@ -169,6 +194,18 @@ class Leases:
         """Hold on for longer; False where somebody else has the item meanwhile."""
         with self._writing(lease.queue) as connection:
             return connection.execute(queries.RENEW, {**lease.key, "end": (now + lasts).timestamp()}).rowcount == 1
+
+    def recent(self, queue: str, annotator: str, *, most: int) -> list[Lease]:
+        """What this person was given last, the latest first, whatever became of it."""
+        return [_lease(row) for row in self._read(queries.RECENT, q=queue, who=annotator, most=most)]
+
+    def release_above(self, queue: str, annotator: str, *, limit: int) -> int:
+        """Give back what this person holds above a level; returns how many items others may have."""
+        wish = {"q": queue, "who": annotator, "limit": limit}
+        if not self._read(queries.HELD_ABOVE, **wish):
+            return 0
+        with self._writing(queue) as connection:
+            return _free(connection, queries.FREE_ABOVE, wish)
 
     def release(self, queue: str, annotator: str) -> int:
         """Give back all that this person holds; returns how many items others may have."""
@@ -228,7 +265,7 @@ class Leases:
             if row is None or row.wanted is None or row.wanted >= wanted:
                 return
             connection.execute(queries.WANT, {**here, "more": wanted})
-            _tally(connection, queue, by=int(row.taken >= wanted) - int(row.is_full))
+            _tally(connection, queue, item, by=int(row.taken >= wanted) - int(row.is_full))
 
     def answers(self, queue: str, item: str) -> list[Lease]:
         """Answered leases of one item in its first round, by annotator."""
@@ -243,14 +280,21 @@ class Leases:
         rows = self._read(queries.WORK, q=queue, what=item)
         return rows[0].wanted if rows else None
 
-    def standing(self, queue: str, annotator: str) -> Standing:
-        """How far a person has come; items that others have filled do not count for them."""
+    def standing(self, queue: str, annotator: str, *, limit: int | None = None) -> Standing:
+        """How far a person has come; what others have filled does not count for them, nor what lies above their limit.
+
+        What they finished counts in any case.
+        """
         with storage_errors("the leases"), self._engine.connect() as connection:
             mine = connection.execute(queries.STANDING, {"q": queue, "who": annotator}).all()
-            unmet = (connection.execute(queries.OPEN_ITEMS, {"q": queue}).scalar() or 0) - sum(
-                count for _, is_full, count in mine if not is_full
-            )
-        finished = sum(count for state, _, count in mine if state == "answered")
+            finished = sum(count for state, _, count in mine if state == "answered")
+            if limit is None or not levels.has_levels(connection, queue):
+                opened = connection.execute(queries.OPEN_ITEMS, {"q": queue}).scalar() or 0
+            else:
+                within = {"q": queue, "who": annotator, "limit": limit}
+                mine = connection.execute(queries.STANDING_WITHIN, within).all()
+                opened = levels.open_within(connection, queue, limit=limit)
+        unmet = opened - sum(count for _, is_full, count in mine if not is_full)
         return Standing(finished, finished + sum(count for state, _, count in mine if state == "held") + unmet)
 
     def items(self, queue: str) -> int:
@@ -281,9 +325,21 @@ class Leases:
             yield connection
 
 
+_NO_LIMIT = 2**31 - 1
 _KNOWN = select(record_table.c.seq).where(
     record_table.c.kind == bindparam("kind"), record_table.c.id == bindparam("identity")
 )
+
+
+def _next(connection: Connection, wish: Mapping[str, Any], *, most: int, limit: int | None) -> list[str]:
+    """The next open items of a person, on from where they are on the ring and then from its beginning."""
+    if limit is not None and levels.has_levels(connection, wish["q"]):
+        return levels.next_within(connection, wish, limit=limit, most=most)
+    found: list[str] = []
+    for query in (queries.RING_FROM, queries.RING_BEFORE):
+        if len(found) < most:
+            found += connection.execute(query, {**wish, "most": most - len(found)}).scalars()
+    return found
 
 
 def _give(connection: Connection, queue: str, annotator: str, item: str, *, until: datetime, round_: int = 0) -> Lease:
@@ -306,12 +362,13 @@ def _count(connection: Connection, queue: str, item: str, *, by: int) -> None:
     """Change how many people hold or have answered an item, and with it whether it is full."""
     row = connection.execute(queries.COUNT, {"q": queue, "what": item, "by": by}).one()
     if row.wanted is not None:
-        _tally(connection, queue, by=int(row.taken >= row.wanted) - int(row.taken - by >= row.wanted))
+        _tally(connection, queue, item, by=int(row.taken >= row.wanted) - int(row.taken - by >= row.wanted))
 
 
-def _tally(connection: Connection, queue: str, *, by: int) -> None:
+def _tally(connection: Connection, queue: str, item: str, *, by: int) -> None:
     if by:
         connection.execute(queries.MORE_FULL, {"q": queue, "by": by})
+        levels.fill_level(connection, queue, item, by=by)
 
 
 def _lease(row: Row[Any]) -> Lease:

@@ -2,7 +2,8 @@
 
 Every page works without its script: answers are form posts that end in a redirect. The server fixes the sides; names of
 models never reach a page. `judging` holds the pages of a campaign, `entry` the way in, `rights` what people agree to,
-`profile` what they want, `about` what they tell, `staff` what others may look at.
+`profile` what they want, `comfort` what they would rather not see, `about` what they tell, `staff` what others may look
+at.
 
 Does not do: prove who somebody is while the workspace has no account. Then a person is the name they type.
 """
@@ -23,7 +24,7 @@ from assay.feedback import queue_of
 from assay.feedback.pseudonyms import key_path
 from assay.records.errors import AssayError, InputError
 from assay.storage import Workspace
-from assay.web import about, entry, judging, profile, rights, staff
+from assay.web import about, comfort, entry, judging, profile, rights, staff
 from assay.web.api import Source, create_export_api
 from assay.web.guard import Guard
 from assay.web.rate_limit import RateLimit
@@ -51,7 +52,7 @@ def create_annotation_app(workspace: Workspace, *, clock: Callable[[], datetime]
     )
     app = FastAPI(title="Assay annotation", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = site
-    for part in (entry, rights, profile, about, judging, staff):
+    for part in (entry, rights, profile, comfort, about, judging, staff):
         app.include_router(part.router)
     key = key_path(workspace.directory)
     app.mount("/api", create_export_api(Source(site.leases, clock, lambda: signing_key(key))))

@@ -15,6 +15,7 @@ from assay.feedback import next_turn, progress, record_answer, undo_last
 from assay.feedback.answering import shown_positions
 from assay.feedback.assignment import PassReason, Progress, Turn, pass_over, step_away
 from assay.feedback.campaign import find_item, run_of, scheme_of
+from assay.feedback.comfort import is_to_be_asked, is_to_be_offered, limit_of
 from assay.feedback.company import agreed_with_others
 from assay.feedback.consent import agreed_version
 from assay.feedback.demonstrations import word_diff
@@ -22,6 +23,7 @@ from assay.feedback.fatigue import Advice, Rest, RestReason, advise
 from assay.records.errors import StorageError
 from assay.records.judgement import Item, Judgement
 from assay.storage import RecordStore
+from assay.web.comfort import asking_page
 from assay.web.forms import said_from
 from assay.web.keys import keys_of, notice_of, strips_of
 from assay.web.personal import question, settled, texts_of
@@ -54,19 +56,23 @@ def is_from_script(request: Request) -> bool:
 
 
 @router.get("")
-def judge(desk: TheDesk, said: str = "") -> Response:
-    """The next item; before it consent, now and then a break, after the last one thanks."""
+def judge(desk: TheDesk, said: str = "", why: str = "") -> Response:
+    """The next item; before it consent and what one would rather not see, now and then a break, at the end thanks."""
     site, name = desk.site, desk.visitor.name
     if agreed_version(site.records, name) is None:
         return consent_page(desk)
+    if is_to_be_asked(site.leases, desk.campaign.name, name):
+        return asking_page(desk)
     now = site.clock()
     come_so_far = _progress(desk)
-    come = {"progress": come_so_far, "notice": notice_of(said)}
+    come: dict[str, object] = {"progress": come_so_far, "notice": notice_of(said)}
     if advice := _advice(desk, judged=come_so_far.judged, now=now):
         return site.page("rest.html", {**desk.shared, **come, "advice": advice})
+    come["is_offered"] = why == "upsetting" and is_to_be_offered(site.leases, desk.campaign.name, name)
     turn = next_turn(site.leases, desk.campaign, name, now=now)
     if turn is None:
-        return site.page("done.html", {**desk.shared, **come})
+        is_limited = limit_of(site.records, name) is not None
+        return site.page("done.html", {**desk.shared, **come, "is_limited": is_limited})
     return site.page("judge.html", {**desk.shared, **come, **_shown(desk, turn)})
 
 
@@ -75,12 +81,13 @@ def ahead(desk: TheDesk) -> Response:
     """The page of the item after the next, for the script to keep ready; nothing where another page comes first."""
     site, name, now = desk.site, desk.visitor.name, desk.site.clock()
     judged, total = _progress(desk)
-    if agreed_version(site.records, name) is None or _advice(desk, judged=judged + 1, now=now):
+    is_asked = agreed_version(site.records, name) is None or is_to_be_asked(site.leases, desk.campaign.name, name)
+    if is_asked or _advice(desk, judged=judged + 1, now=now):
         return Response(status_code=204)
     turn = next_turn(site.leases, desk.campaign, name, now=now, ahead=1)
     if turn is None:
         return Response(status_code=204)
-    come = {"progress": {"judged": judged + 1, "total": total}, "notice": ""}
+    come = {"progress": {"judged": judged + 1, "total": total}, "notice": "", "is_offered": False}
     return site.page("judge.html", {**desk.shared, **come, **_shown(desk, turn)})
 
 
@@ -119,7 +126,7 @@ def pass_(desk: TheDesk, fields: Fields) -> Response:
         return question(desk, f"{desk.path}/pass", fields, texts, _progress(desk))
     is_flag, note, now = fields.get("kind") == "flag", kept.get("note", ""), desk.site.clock()
     done = pass_over(desk.site.leases, lease, reason=reason, note=note, is_flag=is_flag, now=now)
-    return _back(desk, ("flagged" if is_flag else "passed") if done else "gone")
+    return _back(desk, ("flagged" if is_flag else "passed") if done else "gone", why=reason if done else "")
 
 
 @router.post("/undo")
@@ -178,8 +185,9 @@ def _stored(request: Request, desk: Desk, said: str) -> Response:
     return JSONResponse({"notice": notice_of(said), "judged": judged, "total": total, "is_gone": said == "gone"})
 
 
-def _back(desk: Desk, said: str = "") -> Response:
-    return RedirectResponse(desk.path + (f"?{urlencode({'said': said})}" if said else ""), status_code=303)
+def _back(desk: Desk, said: str = "", *, why: str = "") -> Response:
+    told = {name: value for name, value in (("said", said), ("why", why)) if value}
+    return RedirectResponse(desk.path + (f"?{urlencode(told)}" if told else ""), status_code=303)
 
 
 def _progress(desk: Desk) -> Progress:

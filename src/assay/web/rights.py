@@ -9,10 +9,13 @@ from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from assay.feedback import TEXTS
+from assay.feedback.comfort import is_to_be_asked
 from assay.feedback.consent import decide, questions, receipt
 from assay.feedback.erasure import erase
 from assay.feedback.withdrawal import withdraw
 from assay.records.consent import Purpose
+from assay.records.judgement import HARMS, Harm
+from assay.web.comfort import COMFORT_WORDS, harm_in, store_word
 from assay.web.site import Desk, Fields, MaybeVisitor, NotEnteredError, Site, TheDesk, TheSite, Visitor, shared
 
 router = APIRouter(default_response_class=HTMLResponse)
@@ -20,11 +23,17 @@ router = APIRouter(default_response_class=HTMLResponse)
 
 @router.post("/c/{campaign}/consent")
 def agree(desk: TheDesk, fields: Fields) -> Response:
-    """Store what a person agrees to before the first item; to nothing, and there is nothing to judge."""
-    purposes = _ticked(fields)
+    """Store what a person agrees to before the first item; to nothing, and there is nothing to judge.
+
+    Where they were asked what they want to see and left it out, everything is for them.
+    """
+    purposes, harm = _ticked(fields), harm_in(fields)
     if not purposes:
-        return consent_page(desk, fault="Please tick what your answers may be used for, or leave.")
+        fault = "Please tick what your answers may be used for, or leave."
+        return consent_page(desk, fault=fault, accepts=harm)
     decide(desk.site.records, desk.visitor.name, purposes, now=desk.site.clock())
+    if is_to_be_asked(desk.site.leases, desk.campaign.name, desk.visitor.name):
+        store_word(desk.site, desk.visitor, harm or HARMS[-1])
     return RedirectResponse(desk.path, status_code=303)
 
 
@@ -61,11 +70,13 @@ def take_back(site: TheSite, visitor: MaybeVisitor, fields: Fields) -> Response:
     return _page(site, person, withdrawn=len(done.judgements), is_erased=fields.get("erase") == "yes")
 
 
-def consent_page(desk: Desk, *, fault: str | None = None) -> Response:
-    """The texts with a box each; nothing is ticked that was not agreed to."""
+def consent_page(desk: Desk, *, fault: str | None = None, accepts: Harm | None = None) -> Response:
+    """The texts with a box each, and once what the person wants to see; nothing is ticked that was not agreed to."""
     asked = questions(desk.site.records, desk.visitor.name)
     values = {**desk.shared, "questions": asked, "about": asked[0].text.about, "fault": fault}
-    return desk.site.page("consent.html", values, status=400 if fault else 200)
+    asks_comfort = is_to_be_asked(desk.site.leases, desk.campaign.name, desk.visitor.name)
+    comfort = {"asks_comfort": asks_comfort, "comfort_words": COMFORT_WORDS, "accepts": accepts}
+    return desk.site.page("consent.html", {**values, **comfort}, status=400 if fault else 200)
 
 
 def _page(
