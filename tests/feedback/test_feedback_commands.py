@@ -80,7 +80,7 @@ def test_a_campaign_keeps_its_scheme_its_overlap_and_its_checks(workspace, kitch
     assert workspace.records.all(Scheme)[0].id == found.scheme
 
 
-def test_the_site_is_open_to_other_machines_only_by_account_or_by_word(workspace, kitchen, monkeypatch, tmp_path):
+def test_the_site_is_open_to_other_machines_only_by_account_or_by_word(workspace, kitchen, monkeypatch, tmp_path, now):
     monkeypatch.setattr(uvicorn, "run", lambda *_, **__: None)
     serve = ("serve", "--campaign", "kitchen", "--host", "0.0.0.0", "-w", workspace.directory)  # noqa: S104
     with pytest.raises(AssayError, match="enter by account"):
@@ -89,7 +89,7 @@ def test_the_site_is_open_to_other_machines_only_by_account_or_by_word(workspace
     (tmp_path / "password").write_text("correct horse battery\n")
     account = ("account", "ada", "--role", "manager", "--password-file", tmp_path / "password")
     assert "assay feedback link ada" in feedback(*account, "-w", workspace.directory)
-    assert check_password(workspace.records, "ada", "correct horse battery").role == "manager"
+    assert check_password(workspace.records, "ada", "correct horse battery", now=now).role == "manager"
     assert "judge at" in feedback(*serve)
 
 

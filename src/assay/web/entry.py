@@ -46,7 +46,7 @@ def login(site: TheSite, request: Request, fields: OpenFields) -> Response:
     now = site.clock()
     if not all(site.logins.allows(key, now=now) for key in (f"address {address}", f"name {name}")):
         raise HTTPException(429, "Too many tries. Wait five minutes, or ask for a login link.")
-    if check_password(site.records, name, fields.get("password", "")) is None:
+    if check_password(site.records, name, fields.get("password", ""), now=now) is None:
         return _form(site, campaign=campaign, name=name, fault="Name and password do not belong together.")
     return _enter(site, name, campaign)
 
