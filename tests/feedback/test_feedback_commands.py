@@ -63,6 +63,12 @@ def test_a_campaign_is_opened_and_served(workspace, tmp_path, monkeypatch):
         feedback("serve", "--campaign", "garden", "-w", workspace.directory)
 
 
+def test_a_finder_that_there_is_not_is_told_before_anything_is_served(workspace, kitchen, monkeypatch):
+    monkeypatch.setattr(uvicorn, "run", lambda *_, **__: pytest.fail("it was served"))
+    with pytest.raises(AssayError, match="presidio or presidio:MODEL"):
+        feedback("serve", "--campaign", "kitchen", "--pii", "spacy", "-w", workspace.directory)
+
+
 @pytest.fixture
 def kitchen(workspace, tmp_path):
     rows = [{"prompt": f"p{n}", "first": "a", "second": "b"} for n in range(3)]

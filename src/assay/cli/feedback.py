@@ -30,6 +30,7 @@ from assay.feedback.campaign import Gold, Run, state_of
 from assay.feedback.demonstrations import gather_demonstrations
 from assay.feedback.folds import held_out_from
 from assay.feedback.items import read_items
+from assay.feedback.pii_finders import finder_named
 from assay.feedback.quality import Share, annotator_quality
 from assay.feedback.schemes import read_scheme
 from assay.records.errors import ConfigError, explain
@@ -114,8 +115,12 @@ def serve(
     tls: Annotated[bool, typer.Option("--tls", help="Served with TLS by a proxy: cookies need it.")] = False,
     open_to_all: Annotated[bool, typer.Option("--open", help="Other machines may judge without an account.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Server processes over the one workspace.")] = 1,
+    pii: Annotated[
+        str | None, typer.Option(help="Look for more personal data: presidio, or presidio:MODEL for names, too.")
+    ] = None,
 ) -> None:
     """Serve the annotation site until stopped with Ctrl-C."""
+    finder_named(pii)  # what is not installed is told before anything starts
     space = open_workspace(workspace)
     found = find_campaign(space.records, campaign)
     feedback_ethics.require_open(space, campaign)
@@ -127,7 +132,7 @@ def serve(
     made("campaign", found.id, next_command=next_command)
     console.print(f"judge at http://{host}:{port}{campaign_path(campaign)}")
     space.close()
-    serve_site(workspace, host=host, port=port, is_secure=tls, workers=workers)
+    serve_site(workspace, host=host, port=port, is_secure=tls, workers=workers, finder=pii)
 
 
 @app.command("account")

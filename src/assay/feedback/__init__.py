@@ -7,10 +7,11 @@ read, `webhooks` tell them what happened.
 
 Collecting: `items` and `schemes` are what is asked, `campaign` opens it, `selection` says how items of a pool came to
 be asked about, `assignment` gives each person the next item by leases, `answering` turns what stood on the screen into
-records, `redaction` hides models' names, `pii` finds personal data in what people write. People: the `ethics` review of
-a campaign (declared in files, as schemes are: `declared`), `consent` by purpose, `withdrawal`, `erasure` of what people
-wrote and its `retention`, `accounts`, roles and `passwords`, `profiles` of what people want, `panels` of whom a campaign
-wants and `diversity` of who came, `fatigue` and breaks, `quality` of their answers, `demonstrations` from their edits.
+records, `redaction` hides models' names, `pii` finds personal data in what people write, with others beside it
+(`pii_finders`, `pii_presidio`). People: the `ethics` review of a campaign (declared in files, as schemes are:
+`declared`), `consent` by purpose, `withdrawal`, `erasure` of what people wrote and its `retention`, `accounts`, roles
+and `passwords`, `profiles` of what people want, `panels` of whom a campaign wants
+and `diversity` of who came, `fatigue` and breaks, `quality` of their answers, `demonstrations` from their edits.
 `simulated` is the panel of the demo, `prompts` and `data` are what it is asked.
 """
 

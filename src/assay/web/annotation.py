@@ -20,6 +20,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from assay.feedback import queue_of
+from assay.feedback.pii import find_pii
+from assay.feedback.pii_finders import Finder
 from assay.feedback.pseudonyms import key_path
 from assay.records.errors import AssayError, InputError
 from assay.storage import Workspace
@@ -35,8 +37,11 @@ HERE = Path(__file__).parent
 KEY_FILE = "annotation.key"
 
 
-def create_annotation_app(workspace: Workspace, *, clock: Callable[[], datetime], is_secure: bool = False) -> FastAPI:
-    """The site over one workspace. `is_secure` says that it is served with TLS, so that cookies need it.
+def create_annotation_app(
+    workspace: Workspace, *, clock: Callable[[], datetime], is_secure: bool = False, finder: Finder = find_pii
+) -> FastAPI:
+    """The site over one workspace. `is_secure` says that it is served with TLS, so that cookies need it; `finder` looks
+    for personal data in what people write.
 
     Raises StorageError when its signing key cannot be kept.
     """
@@ -48,6 +53,7 @@ def create_annotation_app(workspace: Workspace, *, clock: Callable[[], datetime]
         logins=RateLimit(10, timedelta(minutes=5)),
         posts=RateLimit(600, timedelta(minutes=1)),
         is_secure=is_secure,
+        finder=finder,
     )
     app = FastAPI(title="Assay annotation", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = site

@@ -88,7 +88,7 @@ def answer(request: Request, desk: TheDesk, fields: Fields) -> Response:
     if leases.split_of(desk.campaign.name, fields.get("item", "")) is None:
         raise HTTPException(404 if fields.get("item") else 400, "This item is not part of the campaign.")
     item = site.records.get(Item, fields["item"])
-    kept = settled(fields, texts := texts_of(fields, item))
+    kept = settled(fields, texts := texts_of(fields, item, site.finder))
     if kept is None:
         page = question(desk, f"{desk.path}/answer", fields, texts, _progress(desk))
         return JSONResponse({"question": bytes(page.body).decode()}) if is_from_script(request) else page
@@ -111,7 +111,7 @@ def pass_(desk: TheDesk, fields: Fields) -> Response:
     if lease is None:
         return _back(desk, "gone")
     item = desk.site.records.get(Item, lease.item)
-    kept = settled(fields, texts := texts_of(fields, item))
+    kept = settled(fields, texts := texts_of(fields, item, desk.site.finder))
     if kept is None:
         return question(desk, f"{desk.path}/pass", fields, texts, _progress(desk))
     is_flag, note, now = fields.get("kind") == "flag", kept.get("note", ""), desk.site.clock()

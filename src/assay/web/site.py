@@ -16,6 +16,7 @@ from starlette.datastructures import FormData
 
 from assay.feedback.accounts import Account, Page, find_account, is_open_to_all, may
 from assay.feedback.campaign import Campaign, campaign_names, state_of
+from assay.feedback.pii_finders import Finder
 from assay.storage import RecordStore
 from assay.storage.leases import Leases
 from assay.web.rate_limit import RateLimit
@@ -34,6 +35,8 @@ class Site(NamedTuple):
     logins: RateLimit
     posts: RateLimit
     is_secure: bool
+    finder: Finder
+    """What looks for personal data in what people write."""
 
     @property
     def records(self) -> RecordStore:
