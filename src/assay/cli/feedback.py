@@ -9,6 +9,7 @@ from assay.cli import (
     feedback_ethics,
     feedback_panel,
     feedback_profile,
+    feedback_recruit,
     feedback_retention,
     feedback_rights,
     feedback_select,
@@ -211,6 +212,7 @@ app.command()(feedback_webhooks.deliver)
 app.command()(feedback_rights.consent)
 app.command()(feedback_rights.withdraw)
 app.command()(feedback_panel.panel)
+app.command()(feedback_recruit.recruit)
 app.command()(feedback_profile.floor)
 app.command()(feedback_retention.erase)
 app.command()(feedback_retention.retention)

@@ -10,7 +10,7 @@ be asked about, `assignment` gives each person the next item by leases, `answeri
 records, `redaction` hides models' names, `pii` finds personal data in what people write, with others beside it
 (`pii_finders`, `pii_presidio`). People: the `ethics` review of a campaign (declared in files, as schemes are:
 `declared`), `consent` by purpose, `withdrawal`, `erasure` of what people wrote and its `retention`, `accounts`, roles
-and `passwords`, `profiles` of what people want, `panels` of whom a campaign wants
+and `passwords`, `recruiting` from panel providers, `profiles` of what people want, `panels` of whom a campaign wants
 and `diversity` of who came, `fatigue` and breaks, `quality` of their answers, `demonstrations` from their edits.
 `simulated` is the panel of the demo, `prompts` and `data` are what it is asked.
 """
