@@ -6,7 +6,9 @@ from test_annotation_page import _enter, chromium, open_page, serve  # noqa: F40
 from assay.feedback.accounts import open_account
 from assay.feedback.campaign import Run
 from assay.feedback.profiles import raise_floor
+from assay.feedback.recruiting import recruit
 from assay.feedback.schemes import Attribute, Scheme
+from assay.web import join_address
 
 pytestmark = pytest.mark.browser
 
@@ -127,6 +129,34 @@ def test_what_is_asked_where_items_may_upset(open_page, serve, check):  # noqa: 
     offer.click()
     page.get_by_role("button", name="Save").wait_for()
     check(page, "comfort, chosen")
+
+
+def test_the_pages_of_a_participant(open_page, serve, workspace, now, check):  # noqa: F811
+    root = serve().removesuffix("/c/kitchen")
+    found = recruit(workspace.records, "kitchen", code="C1ABC", items=2, now=now)
+    page = open_page()
+    page.goto(f"{root}/join/kitchen?key=x")
+    check(page, "a link that is not whole")
+    page.clear_problems()  # the page came with status 403
+    page.goto(root + join_address(workspace, found, placeholder="5f3c2a9d8b7e6f0012345678"))
+    check(page, "consent of a participant")
+    page.get_by_label("Train a language model").check()
+    page.get_by_role("button", name="I agree").click()
+    page.locator("[data-focus]:focus").wait_for()
+    for _ in range(2):
+        page.keyboard.press("3")
+        page.wait_for_load_state("networkidle")
+    page.get_by_text("C1ABC", exact=True).wait_for()
+    check(page, "finished")
+    page.keyboard.press("u")
+    page.get_by_role("button", name="Equally good").wait_for()
+    page.keyboard.press("3")
+    back = page.get_by_role("link", name="Go back to your provider")
+    assert back.get_attribute("href") == "https://app.prolific.com/submissions/complete?cc=C1ABC"
+    page.goto(root + join_address(workspace, found, placeholder="another"))
+    page.get_by_role("button", name="I do not take part").click()
+    page.get_by_role("heading", name="You have left").wait_for()
+    check(page, "left")
 
 
 def test_a_ranking(open_page, serve, now, check):  # noqa: F811

@@ -9,12 +9,13 @@ import uvicorn
 
 from assay.cli import annotation_site
 from assay.cli.annotation_site import serve_site, site, watch_over
+from assay.feedback.pii import find_pii
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
     """What `serve_site` leaves in the environment ends with the test."""
-    for name in (annotation_site.WORKSPACE, annotation_site.IS_SECURE):
+    for name in (annotation_site.WORKSPACE, annotation_site.IS_SECURE, annotation_site.FINDER):
         monkeypatch.setenv(name, "")
 
 
@@ -25,6 +26,18 @@ def test_one_process_serves_the_site_itself(monkeypatch, workspace):
     assert served["port"] == 8123
     assert served["app"].state.site.is_secure
     served["app"].state.site.records.close()
+
+
+def test_the_finder_that_is_asked_for_looks_in_every_process(monkeypatch, workspace):
+    asked = []
+    monkeypatch.setattr(annotation_site, "finder_named", lambda words: asked.append(words) or find_pii)
+    monkeypatch.setattr(os, "execv", lambda *_: None)
+    for words in ("presidio:of_names", None):
+        serve_site(workspace.directory, host="::1", port=1, is_secure=False, workers=3, finder=words)
+        made = site()
+        assert made.state.site.finder is find_pii
+        made.state.site.records.close()
+    assert asked == ["presidio:of_names", None]
 
 
 def test_several_are_watched_over_by_a_process_that_can_make_the_site(monkeypatch, workspace):

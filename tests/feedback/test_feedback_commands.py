@@ -64,6 +64,12 @@ def test_a_campaign_is_opened_and_served(workspace, tmp_path, monkeypatch):
         feedback("serve", "--campaign", "garden", "-w", workspace.directory)
 
 
+def test_a_finder_that_there_is_not_is_told_before_anything_is_served(workspace, kitchen, monkeypatch):
+    monkeypatch.setattr(uvicorn, "run", lambda *_, **__: pytest.fail("it was served"))
+    with pytest.raises(AssayError, match="presidio or presidio:MODEL"):
+        feedback("serve", "--campaign", "kitchen", "--pii", "spacy", "-w", workspace.directory)
+
+
 @pytest.fixture
 def kitchen(workspace, tmp_path):
     rows = [{"prompt": f"p{n}", "first": "a", "second": "b"} for n in range(3)]
@@ -95,7 +101,7 @@ def test_a_campaign_keeps_its_scheme_its_overlap_and_its_checks(workspace, kitch
     assert workspace.records.all(Scheme)[0].id == found.scheme
 
 
-def test_the_site_is_open_to_other_machines_only_by_account_or_by_word(workspace, kitchen, monkeypatch, tmp_path):
+def test_the_site_is_open_to_other_machines_only_by_account_or_by_word(workspace, kitchen, monkeypatch, tmp_path, now):
     monkeypatch.setattr(uvicorn, "run", lambda *_, **__: None)
     serve = ("serve", "--campaign", "kitchen", "--host", "0.0.0.0", "-w", workspace.directory)  # noqa: S104
     with pytest.raises(AssayError, match="enter by account"):
@@ -104,7 +110,7 @@ def test_the_site_is_open_to_other_machines_only_by_account_or_by_word(workspace
     (tmp_path / "password").write_text("correct horse battery\n")
     account = ("account", "ada", "--role", "manager", "--password-file", tmp_path / "password")
     assert "assay feedback link ada" in feedback(*account, "-w", workspace.directory)
-    assert check_password(workspace.records, "ada", "correct horse battery").role == "manager"
+    assert check_password(workspace.records, "ada", "correct horse battery", now=now).role == "manager"
     assert "judge at" in feedback(*serve)
 
 

@@ -9,6 +9,8 @@ from assay.feedback import current_judgements, open_campaign
 from assay.feedback.assignment import Pass
 from assay.feedback.consent import consent_version
 from assay.feedback.ethics import close
+from assay.feedback.pii import Found, find_pii
+from assay.feedback.pii_finders import together
 from assay.feedback.schemes import Scheme
 from assay.records.conversation import user_prompt
 from assay.records.judgement import Item, Judgement
@@ -100,6 +102,21 @@ def test_personal_data_is_shown_and_nothing_is_stored_before_the_person_says_so(
     page = judging.post("/c/k/answer", data=_fields(page) | {"personal": "hide"})
     assert "Nothing is stored yet" not in page.text
     assert [one.reason for one in _judgements(workspace)] == ["Ask me: [phone]"]
+
+
+def test_another_finder_beside_ours_asks_too(workspace, now, visit):
+    def finds_names(text, /):
+        return [Found("person", one.start(), one.end(), one[0]) for one in re.finditer("Ada", text)]
+
+    app = create_annotation_app(workspace, clock=lambda: now, finder=together(find_pii, finds_names))
+    with Visit(app) as other:
+        other.post("/login", data={"name": "bob", "campaign": "k"})
+        other.post("/c/k/consent")
+        page = _answer(other, overall="cannot_judge", reason=f"Ask Ada: {PHONE}")
+        assert "<mark>Ada</mark> name, hidden as [name]" in page.text
+        assert f"<mark>{PHONE}</mark> phone number" in page.text
+        other.post("/c/k/answer", data=_fields(page) | {"personal": "hide"})
+    assert [one.reason for one in _judgements(workspace)] == ["Ask [name]: [phone]"]
 
 
 def test_a_corrected_text_is_looked_at_again_and_a_kept_one_is_kept_as_shown(judging, workspace):

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from site_visits import Visit
 
-from assay.feedback import accounts, open_campaign
+from assay.feedback import open_campaign, passwords
 from assay.feedback.accounts import open_account
 from assay.records.conversation import user_prompt
 from assay.records.judgement import Item, Judgement
@@ -35,7 +35,8 @@ def clock():
 
 @pytest.fixture
 def app(workspace, now, clock, monkeypatch):
-    monkeypatch.setitem(accounts._COST, "n", 2**8)
+    monkeypatch.setitem(passwords.COST, "memory_cost", 64)
+    monkeypatch.setitem(passwords.SCRYPT_COST, "n", 2**8)
     for name in ("kitchen", "garden"):
         items = [
             Item(campaign=name, prompt=user_prompt(f"{name} {n}"), first="a", second="b", created_at=now)
@@ -85,7 +86,7 @@ def test_a_password_is_asked_for_and_a_wrong_one_lets_nobody_in(app):
 
 
 def test_guessing_is_slowed_down_and_the_right_one_waits_too(app, clock, monkeypatch):
-    monkeypatch.setattr("assay.web.entry.check_password", lambda *_: None)
+    monkeypatch.setattr("assay.web.entry.check_password", lambda *_, **__: None)
     with Visit(app) as visit:
         codes = [visit.post("/login", data={"name": f"n{n}", "password": "x"}).status_code for n in range(12)]
         assert codes == [400] * 10 + [429] * 2

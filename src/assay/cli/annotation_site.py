@@ -14,16 +14,23 @@ from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from assay.cli.context import now, open_workspace
+from assay.feedback.pii_finders import finder_named
 from assay.web import create_annotation_app
 
 MODULE = "assay.cli.annotation_site"
 WORKSPACE = "ASSAY_SITE_WORKSPACE"
 IS_SECURE = "ASSAY_SITE_TLS"
+FINDER = "ASSAY_SITE_PII"
 
 
-def serve_site(workspace: Path, *, host: str, port: int, is_secure: bool, workers: int) -> None:
-    """Serve until stopped. With more than one worker this process becomes the one that watches over them."""
-    os.environ |= {WORKSPACE: str(workspace.absolute()), IS_SECURE: "1" if is_secure else ""}
+def serve_site(
+    workspace: Path, *, host: str, port: int, is_secure: bool, workers: int, finder: str | None = None
+) -> None:
+    """Serve until stopped. With more than one worker this process becomes the one that watches over them.
+
+    `finder` names what looks for personal data beside our own patterns (`assay.feedback.pii_finders`).
+    """
+    os.environ |= {WORKSPACE: str(workspace.absolute()), IS_SECURE: "1" if is_secure else "", FINDER: finder or ""}
     if workers == 1:
         uvicorn.run(site(), host=host, port=port, log_level="warning", access_log=False)
     else:
@@ -33,7 +40,8 @@ def serve_site(workspace: Path, *, host: str, port: int, is_secure: bool, worker
 def site() -> FastAPI:
     """The site that the environment names; it lives as long as its process."""
     workspace = open_workspace(Path(os.environ[WORKSPACE]))
-    return create_annotation_app(workspace, clock=now, is_secure=bool(os.environ.get(IS_SECURE)))
+    finder = finder_named(os.environ.get(FINDER) or None)
+    return create_annotation_app(workspace, clock=now, is_secure=bool(os.environ.get(IS_SECURE)), finder=finder)
 
 
 def watch_over(host: str, port: int, workers: int) -> None:

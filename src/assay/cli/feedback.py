@@ -9,6 +9,7 @@ from assay.cli import (
     feedback_ethics,
     feedback_panel,
     feedback_profile,
+    feedback_recruit,
     feedback_retention,
     feedback_rights,
     feedback_select,
@@ -32,6 +33,7 @@ from assay.feedback.demonstrations import gather_demonstrations
 from assay.feedback.folds import held_out_from
 from assay.feedback.items import read_items
 from assay.feedback.panels import panel_of, told_by
+from assay.feedback.pii_finders import finder_named
 from assay.feedback.quality import AnnotatorQuality, annotator_quality
 from assay.feedback.schemes import read_scheme
 from assay.feedback.shares import Share
@@ -119,8 +121,12 @@ def serve(
     tls: Annotated[bool, typer.Option("--tls", help="Served with TLS by a proxy: cookies need it.")] = False,
     open_to_all: Annotated[bool, typer.Option("--open", help="Other machines may judge without an account.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Server processes over the one workspace.")] = 1,
+    pii: Annotated[
+        str | None, typer.Option(help="Look for more personal data: presidio, or presidio:MODEL for names, too.")
+    ] = None,
 ) -> None:
     """Serve the annotation site until stopped with Ctrl-C."""
+    finder_named(pii)  # what is not installed is told before anything starts
     space = open_workspace(workspace)
     found = find_campaign(space.records, campaign)
     feedback_ethics.require_open(space, campaign)
@@ -132,7 +138,7 @@ def serve(
     made("campaign", found.id, next_command=next_command)
     console.print(f"judge at http://{host}:{port}{campaign_path(campaign)}")
     space.close()
-    serve_site(workspace, host=host, port=port, is_secure=tls, workers=workers)
+    serve_site(workspace, host=host, port=port, is_secure=tls, workers=workers, finder=pii)
 
 
 @app.command("account")
@@ -216,6 +222,7 @@ app.command()(feedback_webhooks.deliver)
 app.command()(feedback_rights.consent)
 app.command()(feedback_rights.withdraw)
 app.command()(feedback_panel.panel)
+app.command()(feedback_recruit.recruit)
 app.command()(feedback_profile.floor)
 app.command()(feedback_retention.erase)
 app.command()(feedback_retention.retention)

@@ -6,14 +6,15 @@ reports every fault; `folds` divides prompts and annotators between training and
 read, `webhooks` tell them what happened.
 
 Collecting: `items` and `schemes` are what is asked, `campaign` opens it, `selection` says how items of a pool came to
-be asked about, `assignment` gives each person the next item by leases (which of the next few, says `ahead`, by `panels`
-and `mixing`), `answering` turns what stood on the screen into records, `redaction` hides models' names, `pii` finds
-personal data in what people write. People: the `ethics` review of a campaign (declared in files, as schemes are:
-`declared`), `consent` by purpose, `withdrawal`, `erasure` of what people wrote and its `retention`, `accounts` and
-roles, `profiles` of what people want and `comfort` of what they would rather not see, `panels` of whom a campaign wants
-and `diversity` of who came, `fatigue` and breaks (with `company` in what was said), `quality` of their answers with
-their `habits` and `shares`, `check_fairness`, `demonstrations` from their edits.
-`simulated` is the panel of the demo, `prompts` and `data` are what it is asked.
+be asked about, `assignment` gives each person the next item by leases (which of the next few, says `ahead`, by
+`panels` and `mixing`), `answering` turns what stood on the screen into records, `redaction` hides models' names,
+`pii` finds personal data in what people write, with others beside it (`pii_finders`, `pii_presidio`). People: the
+`ethics` review of a campaign (declared in files, as schemes are: `declared`), `consent` by purpose, `withdrawal`,
+`erasure` of what people wrote and its `retention`, `accounts`, roles and `passwords`, `recruiting` from panel
+providers, `profiles` of what people want and `comfort` of what they would rather not see, `panels` of whom a campaign
+wants and `diversity` of who came, `fatigue` and breaks (with `company` in what was said), `quality` of their answers
+with their `habits` and `shares`, `check_fairness`, `demonstrations` from their edits. `simulated` is the panel of the
+demo, `prompts` and `data` are what it is asked.
 """
 
 from assay.feedback.answering import Said, current_judgements

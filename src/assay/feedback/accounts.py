@@ -1,21 +1,20 @@
 """Accounts: who may enter the annotation site and what for. Takes a name and a password, yields a role or a refusal.
 
 While a workspace has no account, anybody may judge under the name they type; the first account closes that door.
-Passwords are kept as scrypt hashes with a salt of their own.
+Passwords are kept as argon2id hashes with a salt of their own (`assay.feedback.passwords`); a hash of before, scrypt,
+is replaced when its person next enters. Records are only ever added: the new hash points at the account it is for.
 
 Catches: a wrong password, an account that was closed, somebody in a campaign that is not theirs. Does not catch: a
 password that two people share.
 """
 
-import hmac
-import re
 import secrets
 from collections.abc import Collection
 from datetime import datetime
-from hashlib import scrypt
 from typing import ClassVar, Literal
 
 from assay.feedback.formats.row import name_fault
+from assay.feedback.passwords import hash_password, is_outdated, is_right
 from assay.records.errors import InputError, explain
 from assay.records.record import Record
 from assay.storage import RecordStore
@@ -30,8 +29,6 @@ PAGES: dict[Role, frozenset[Page]] = {
     "auditor": frozenset({"review", "quality", "trail"}),
 }
 SHORTEST_PASSWORD = 12
-_COST = {"n": 2**15, "r": 8, "p": 1}
-_HASH = re.compile(r"scrypt\$(\d+)\$(\d+)\$(\d+)\$([0-9a-f]{32})\$([0-9a-f]{64})")
 
 
 class Account(Record):
@@ -41,10 +38,18 @@ class Account(Record):
     name: str
     role: Role
     password: str | None = None
-    """scrypt hash; None: this person enters by a signed link only."""
+    """Hash; None: this person enters by a signed link only."""
     campaigns: tuple[str, ...] | None = None
     is_closed: bool = False
     previous: str | None = None
+
+
+class NewHash(Record):
+    """A newer hash of the password that an account has; it counts for that account record and no later one."""
+
+    kind: ClassVar[str] = "new_hash"
+    account: str
+    password: str
 
 
 class LinkUse(Record):
@@ -95,17 +100,20 @@ def is_open_to_all(records: RecordStore) -> bool:
     return records.count(Account) == 0
 
 
-def check_password(records: RecordStore, name: str, password: str) -> Account | None:
-    """The open account of this name and password, or None; it takes as long for a name that does not exist."""
+def check_password(records: RecordStore, name: str, password: str, *, now: datetime) -> Account | None:
+    """The open account of this name and password, or None; it takes as long for a name that does not exist.
+
+    A right password whose hash is outdated gets a new one. It is a record of its own, so that a login at the same time
+    as a change of the account undoes nothing of that change.
+    """
     account = find_account(records, name)
-    stored = account.password if account is not None else None
-    match = _HASH.fullmatch(stored or _NOBODY)
-    if match is None:
+    stored = _hash_of(records, account) if account is not None else None
+    if not is_right(password, stored) or account is None or account.is_closed:
         return None
-    n, r, p, salt, wanted = match.groups()
-    given = _scrypt(password, salt=bytes.fromhex(salt), n=int(n), r=int(r), p=int(p))
-    is_right = hmac.compare_digest(given, bytes.fromhex(wanted)) and stored is not None
-    return account if is_right and account is not None and not account.is_closed else None
+    if stored is not None and is_outdated(stored):
+        hashed = hash_password(password, salt=secrets.token_bytes(16))
+        records.put(NewHash(account=account.id, password=hashed, created_at=now), subject=account.id)
+    return account
 
 
 def may(account: Account, page: Page, campaign: str | None = None) -> bool:
@@ -119,14 +127,6 @@ def use_link(records: RecordStore, nonce: str, *, now: datetime) -> bool:
     return records.put_all([(LinkUse(nonce=nonce, created_at=now), None, nonce)]) == 1
 
 
-def hash_password(password: str, *, salt: bytes) -> str:
-    """scrypt hash with its cost and salt."""
-    key = _scrypt(password, salt=salt, **_COST)
-    return f"scrypt${_COST['n']}${_COST['r']}${_COST['p']}${salt.hex()}${key.hex()}"
-
-
-def _scrypt(password: str, *, salt: bytes, n: int, r: int, p: int) -> bytes:
-    return scrypt(password.encode(), salt=salt, n=n, r=r, p=p, dklen=32, maxmem=256 * n * r)
-
-
-_NOBODY = f"scrypt${_COST['n']}${_COST['r']}${_COST['p']}${'0' * 32}${'0' * 64}"
+def _hash_of(records: RecordStore, account: Account) -> str | None:
+    newer = records.latest(NewHash, subject=account.id)
+    return account.password if newer is None else newer.password

@@ -11,6 +11,8 @@ Does not catch: names, street addresses, birthdays, ID numbers, health, faiths, 
 example dot org"), numbers in words, phone numbers without any separator, or anything that only the context gives away.
 Nothing found does not mean that nothing is there. Takes for personal data what is none: version numbers of four parts,
 and one in ten random numbers that look like a card.
+
+Other finders may stand beside these patterns (`assay.feedback.pii_finders`); kinds that only they find are named here.
 """
 
 import re
@@ -18,7 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 from typing import Literal, NamedTuple
 
-Kind = Literal["key", "email", "iban", "card", "ip", "phone"]
+Kind = Literal["key", "email", "iban", "card", "ip", "phone", "id", "account", "person", "place", "belonging", "other"]
 
 WORDS: dict[Kind, str] = {
     "key": "key or password",
@@ -27,6 +29,12 @@ WORDS: dict[Kind, str] = {
     "card": "payment card",
     "ip": "IP address",
     "phone": "phone number",
+    "id": "ID number",
+    "account": "account or wallet",
+    "person": "name",
+    "place": "place",
+    "belonging": "nationality, faith or party",
+    "other": "other personal data",
 }
 MARKS: dict[Kind, str] = {
     "key": "[key]",
@@ -35,6 +43,12 @@ MARKS: dict[Kind, str] = {
     "card": "[card]",
     "ip": "[ip]",
     "phone": "[phone]",
+    "id": "[id]",
+    "account": "[account]",
+    "person": "[name]",
+    "place": "[place]",
+    "belonging": "[belonging]",
+    "other": "[personal]",
 }
 IBAN_LENGTHS = {
     **dict.fromkeys(("NO",), 15),

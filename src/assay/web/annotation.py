@@ -1,11 +1,12 @@
 """Annotation site: shows one item at a time to one person and stores what they say. Takes a workspace and a clock.
 
 Every page works without its script: answers are form posts that end in a redirect. The server fixes the sides; names of
-models never reach a page. `judging` holds the pages of a campaign, `entry` the way in, `rights` what people agree to,
-`profile` what they want, `comfort` what they would rather not see, `about` what they tell, `staff` what others may look
-at.
+models never reach a page. `judging` holds the pages of a campaign, `entry` the way in, `joining` that of a panel,
+`rights` what people agree to, `profile` what they want, `comfort` what they would rather not see, `about` what they
+tell, `staff` what others may look at.
 
-Does not do: prove who somebody is while the workspace has no account. Then a person is the name they type.
+Does not do: prove who somebody is while the workspace has no account. Then a person is the name they type; whoever a
+panel sends is the id that comes with their link.
 """
 
 from collections.abc import Callable
@@ -21,10 +22,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from assay.feedback import queue_of
+from assay.feedback.pii import find_pii
+from assay.feedback.pii_finders import Finder
 from assay.feedback.pseudonyms import key_path
+from assay.feedback.recruiting import Recruitment
 from assay.records.errors import AssayError, InputError
 from assay.storage import Workspace
-from assay.web import about, comfort, entry, judging, profile, rights, staff
+from assay.web import about, comfort, entry, joining, judging, profile, rights, staff
 from assay.web.api import Source, create_export_api
 from assay.web.guard import Guard
 from assay.web.rate_limit import RateLimit
@@ -36,11 +40,15 @@ HERE = Path(__file__).parent
 KEY_FILE = "annotation.key"
 
 
-def create_annotation_app(workspace: Workspace, *, clock: Callable[[], datetime], is_secure: bool = False) -> FastAPI:
-    """The site over one workspace. `is_secure` says that it is served with TLS, so that cookies need it.
+def create_annotation_app(
+    workspace: Workspace, *, clock: Callable[[], datetime], is_secure: bool = False, finder: Finder = find_pii
+) -> FastAPI:
+    """The site over one workspace. `is_secure` says that it is served with TLS, so that cookies need it; `finder` looks
+    for personal data in what people write.
 
     Raises StorageError when its signing key cannot be kept.
     """
+    key = key_path(workspace.directory)
     site = Site(
         leases=queue_of(workspace.records),
         clock=clock,
@@ -49,13 +57,14 @@ def create_annotation_app(workspace: Workspace, *, clock: Callable[[], datetime]
         logins=RateLimit(10, timedelta(minutes=5)),
         posts=RateLimit(600, timedelta(minutes=1)),
         is_secure=is_secure,
+        finder=finder,
+        pseudonym_key=lambda: signing_key(key),
     )
     app = FastAPI(title="Assay annotation", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = site
-    for part in (entry, rights, profile, comfort, about, judging, staff):
+    for part in (entry, joining, rights, profile, comfort, about, judging, staff):
         app.include_router(part.router)
-    key = key_path(workspace.directory)
-    app.mount("/api", create_export_api(Source(site.leases, clock, lambda: signing_key(key))))
+    app.mount("/api", create_export_api(Source(site.leases, clock, site.pseudonym_key)))
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     _answer_errors(app, site)
 
@@ -73,6 +82,12 @@ def login_address(workspace: Workspace, name: str, *, now: datetime) -> str:
     """Path of a login link for one person; it works once."""
     signer = Signer(signing_key(workspace.directory / KEY_FILE))
     return f"/enter?key={quote(write_link(signer, name, now=now), safe='')}"
+
+
+def join_address(workspace: Workspace, recruitment: Recruitment, *, placeholder: str) -> str:
+    """Path of the link that a panel provider opens, with the person's id where `placeholder` stands."""
+    signer = Signer(signing_key(workspace.directory / KEY_FILE))
+    return joining.join_path(signer, recruitment, placeholder=placeholder)
 
 
 def _pages() -> Environment:

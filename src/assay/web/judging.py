@@ -1,7 +1,7 @@
 """Judging: the pages of a campaign: the next item, and what a person can do with it. Rules live in `feedback`.
 
 A page's script may ask for the item after the next (`ahead`) and post answers itself; then it gets JSON back. All
-else is forms and redirects.
+else is forms and redirects. Who was recruited by a link has a share of the items, and a code at its end.
 """
 
 from datetime import datetime
@@ -20,11 +20,13 @@ from assay.feedback.company import agreed_with_others
 from assay.feedback.consent import agreed_version
 from assay.feedback.demonstrations import word_diff
 from assay.feedback.fatigue import Advice, Rest, RestReason, advise
+from assay.feedback.recruiting import has_enough, is_beyond, share_of
 from assay.records.errors import StorageError
 from assay.records.judgement import Item, Judgement
 from assay.storage import RecordStore
 from assay.web.comfort import asking_page
 from assay.web.forms import said_from
+from assay.web.joining import finished_page
 from assay.web.keys import keys_of, notice_of, strips_of
 from assay.web.personal import question, settled, texts_of
 from assay.web.rights import consent_page
@@ -66,10 +68,14 @@ def judge(desk: TheDesk, said: str = "", why: str = "") -> Response:
     now = site.clock()
     come_so_far = _progress(desk)
     come: dict[str, object] = {"progress": come_so_far, "notice": notice_of(said)}
-    if advice := _advice(desk, judged=come_so_far.judged, now=now):
+    joined = desk.visitor.joined
+    is_enough = joined is not None and has_enough(site.leases, joined, name)
+    if not is_enough and (advice := _advice(desk, judged=come_so_far.judged, now=now)):
         return site.page("rest.html", {**desk.shared, **come, "advice": advice})
     come["is_offered"] = why == "upsetting" and is_to_be_offered(site.leases, desk.campaign.name, name)
-    turn = next_turn(site.leases, desk.campaign, name, now=now)
+    turn = None if is_enough else next_turn(site.leases, desk.campaign, name, now=now)
+    if turn is None and joined is not None:
+        return finished_page(desk, joined, come_so_far, notice_of(said))
     if turn is None:
         is_limited = limit_of(site.records, name) is not None
         return site.page("done.html", {**desk.shared, **come, "is_limited": is_limited})
@@ -81,8 +87,9 @@ def ahead(desk: TheDesk) -> Response:
     """The page of the item after the next, for the script to keep ready; nothing where another page comes first."""
     site, name, now = desk.site, desk.visitor.name, desk.site.clock()
     judged, total = _progress(desk)
+    is_last = desk.visitor.joined is not None and judged + 1 >= total
     is_asked = agreed_version(site.records, name) is None or is_to_be_asked(site.leases, desk.campaign.name, name)
-    if is_asked or _advice(desk, judged=judged + 1, now=now):
+    if is_last or is_asked or _advice(desk, judged=judged + 1, now=now):
         return Response(status_code=204)
     turn = next_turn(site.leases, desk.campaign, name, now=now, ahead=1)
     if turn is None:
@@ -97,8 +104,10 @@ def answer(request: Request, desk: TheDesk, fields: Fields) -> Response:
     site, leases = desk.site, desk.site.leases
     if leases.split_of(desk.campaign.name, fields.get("item", "")) is None:
         raise HTTPException(404 if fields.get("item") else 400, "This item is not part of the campaign.")
-    item = site.records.get(Item, fields["item"])
-    kept = settled(fields, texts := texts_of(fields, item))
+    item, joined = site.records.get(Item, fields["item"]), desk.visitor.joined
+    if joined is not None and is_beyond(leases, joined, desk.visitor.name, item.id):
+        return _stored(request, desk, "gone")
+    kept = settled(fields, texts := texts_of(fields, item, site.finder))
     if kept is None:
         page = question(desk, f"{desk.path}/answer", fields, texts, _progress(desk))
         return JSONResponse({"question": bytes(page.body).decode()}) if is_from_script(request) else page
@@ -121,7 +130,7 @@ def pass_(desk: TheDesk, fields: Fields) -> Response:
     if lease is None:
         return _back(desk, "gone")
     item = desk.site.records.get(Item, lease.item)
-    kept = settled(fields, texts := texts_of(fields, item))
+    kept = settled(fields, texts := texts_of(fields, item, desk.site.finder))
     if kept is None:
         return question(desk, f"{desk.path}/pass", fields, texts, _progress(desk))
     is_flag, note, now = fields.get("kind") == "flag", kept.get("note", ""), desk.site.clock()
@@ -191,7 +200,8 @@ def _back(desk: Desk, said: str = "", *, why: str = "") -> Response:
 
 
 def _progress(desk: Desk) -> Progress:
-    return progress(desk.site.leases, desk.campaign.name, desk.visitor.name)
+    come, joined = progress(desk.site.leases, desk.campaign.name, desk.visitor.name), desk.visitor.joined
+    return come if joined is None else share_of(come, joined)
 
 
 def _in_hand(desk: Desk, item: str) -> Turn:

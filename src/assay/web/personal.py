@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from fastapi import Response
 
-from assay.feedback.pii import MARKS, WORDS, Found, find_pii, redact
+from assay.feedback.pii import MARKS, WORDS, Found, redact
+from assay.feedback.pii_finders import Finder
 from assay.records.judgement import Item
 from assay.records.record import digest
 from assay.web.site import Desk
@@ -45,7 +46,7 @@ def settled(fields: Mapping[str, str], texts: Sequence[Text]) -> dict[str, str] 
     return {name: redact(value, told[name].found) if name in told else value for name, value in fields.items()}
 
 
-def texts_of(fields: Mapping[str, str], item: Item) -> list[Text]:
+def texts_of(fields: Mapping[str, str], item: Item, finder: Finder) -> list[Text]:
     """What a person wrote, field by field, with the personal data in it that did not stand on the screen."""
     shown = "\n".join([*(message.content for message in item.prompt), *item.completions])
     texts = []
@@ -53,7 +54,7 @@ def texts_of(fields: Mapping[str, str], item: Item) -> list[Text]:
         critique = _CRITIQUE.fullmatch(name)
         label = _WRITTEN.get(critique[1] if critique else name)
         if label is not None and value.strip():
-            found = [one for one in find_pii(value) if one.text not in shown]
+            found = [one for one in finder(value) if one.text not in shown]
             texts.append(Text(name, label, value, found))
     return texts
 

@@ -58,25 +58,37 @@ class Signer:
         return hmac.new(self._key, name.encode(), sha256).hexdigest()
 
 
+class Join(NamedTuple):
+    """What a join link is for: one campaign, and the parameter in which a provider names a person."""
+
+    campaign: str
+    parameter: str
+
+
 class Session(NamedTuple):
-    """One person's visit: who, since when, and what makes it differ from every other visit."""
+    """One person's visit: who, since when, what makes it differ from every other, and the link they joined by."""
 
     name: str
     since: int
     nonce: str
+    join: Join | None = None
 
 
-def write_session(signer: Signer, name: str, *, now: datetime) -> str:
-    """A cookie for a new visit."""
-    return signer.sign(f"session\n{int(now.timestamp())}\n{secrets.token_hex(16)}\n{name}")
+def write_session(signer: Signer, name: str, *, now: datetime, join: Join | None = None) -> str:
+    """A cookie for a new visit; one that was joined by a link is good for that campaign alone."""
+    kind, whose = ("session", name) if join is None else ("joined", f"{join.campaign}\n{join.parameter}\n{name}")
+    return signer.sign(f"{kind}\n{int(now.timestamp())}\n{secrets.token_hex(16)}\n{whose}")
 
 
 def read_session(signer: Signer, cookie: str | None, *, now: datetime) -> Session | None:
     """The visit of a cookie, or None where it was changed, or is twelve hours old."""
-    kind, since, nonce, name = _four(signer.read(cookie))
-    if kind != "session" or not 0 <= now.timestamp() - int(since) < SESSION_TIME.total_seconds():
+    kind, since, nonce, whose = _four(signer.read(cookie))
+    if kind not in ("session", "joined") or not 0 <= now.timestamp() - int(since) < SESSION_TIME.total_seconds():
         return None
-    return Session(name, int(since), nonce)
+    if kind == "session":
+        return Session(whose, int(since), nonce)
+    campaign, parameter, name = whose.split("\n", 2)
+    return Session(name, int(since), nonce, Join(campaign, parameter))
 
 
 def form_token(signer: Signer, session: Session) -> str:
@@ -98,6 +110,17 @@ def read_link(signer: Signer, token: str | None, *, now: datetime) -> Session | 
     """Who a link lets in, with its nonce; None where it was changed or is too old."""
     kind, until, nonce, name = _four(signer.read(token))
     return Session(name, int(until), nonce) if kind == "link" and now.timestamp() < int(until) else None
+
+
+def write_join(signer: Signer, join: Join) -> str:
+    """The key of a join link; it lets in whoever a provider sends, for as long as the campaign recruits."""
+    return signer.sign(f"join\n{join.campaign}\n{join.parameter}\n")
+
+
+def read_join(signer: Signer, key: str | None) -> Join | None:
+    """What a join link is for, or None where its key was changed."""
+    kind, campaign, parameter, _ = _four(signer.read(key))
+    return Join(campaign, parameter) if kind == "join" else None
 
 
 def _four(text: str | None) -> tuple[str, str, str, str]:

@@ -1,7 +1,8 @@
 """Site: what the handlers of the annotation site share: the workspace, the clock, pages, and who is asking.
 
-A visitor is whoever the signed cookie names; with accounts in the workspace, whoever has one that is open. A campaign
-that is not theirs does not exist for them.
+A visitor is whoever the signed cookie names; with accounts in the workspace, whoever has one that is open. Who came by
+a join link needs none, and may judge the campaign of that link alone. A campaign that is not theirs does not exist for
+them.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,17 +10,19 @@ from datetime import datetime
 from typing import Annotated, NamedTuple
 from urllib.parse import quote
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment
 from starlette.datastructures import FormData
 
 from assay.feedback.accounts import Account, Page, find_account, is_open_to_all, may
 from assay.feedback.campaign import Campaign, campaign_names, state_of
+from assay.feedback.pii_finders import Finder
+from assay.feedback.recruiting import Recruitment, find_recruitment
 from assay.storage import RecordStore
 from assay.storage.leases import Leases
 from assay.web.rate_limit import RateLimit
-from assay.web.security import Session, Signer, form_token, is_form_token, read_session
+from assay.web.security import SESSION_TIME, Session, Signer, form_token, is_form_token, read_session
 
 COOKIE = "assay_annotator"
 
@@ -34,6 +37,10 @@ class Site(NamedTuple):
     logins: RateLimit
     posts: RateLimit
     is_secure: bool
+    finder: Finder
+    """What looks for personal data in what people write."""
+    pseudonym_key: Callable[[], bytes]
+    """The key that turns a participant's id into a name."""
 
     @property
     def records(self) -> RecordStore:
@@ -47,14 +54,17 @@ class Site(NamedTuple):
 
 
 class Visitor(NamedTuple):
-    """Who is asking; `account` is None while the workspace has none."""
+    """Who is asking; `account` is None while the workspace has none, and for who was recruited by `joined`."""
 
     name: str
     account: Account | None
     token: str
+    joined: Recruitment | None = None
 
     def may(self, page: Page, campaign: str | None = None) -> bool:
         """Whether a kind of page is theirs to see; without accounts everybody judges and nobody reviews."""
+        if self.joined is not None:
+            return page == "judge" and campaign in (None, self.joined.campaign)
         return page == "judge" if self.account is None else may(self.account, page, campaign)
 
 
@@ -116,10 +126,27 @@ def visitor_of(request: Request) -> Visitor | None:
     site, session = site_of(request), session_of(request)
     if session is None:
         return None
+    token = form_token(site.signer, session)
+    if session.join is not None:
+        joined = find_recruitment(site.records, *session.join)
+        return None if joined is None else Visitor(session.name, None, token, joined)
     account = find_account(site.records, session.name)
     if not is_open_to_all(site.records) and (account is None or account.is_closed):
         return None
-    return Visitor(session.name, account, form_token(site.signer, session))
+    return Visitor(session.name, account, token)
+
+
+def remember(response: Response, site: Site, session: str) -> Response:
+    """The answer with the cookie of a visit that begins."""
+    response.set_cookie(
+        cookie_name(site),
+        session,
+        max_age=int(SESSION_TIME.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=site.is_secure,
+    )
+    return response
 
 
 async def fields_of(request: Request) -> dict[str, str]:
@@ -165,7 +192,8 @@ def _theirs(request: Request, visitor: Visitor, campaign: str, *, page: Page) ->
     if found is None or not visitor.may(page, campaign):
         raise HTTPException(404, "There is no such page for you.")
     if page == "judge" and state_of(site_of(request).records, campaign) != "open":
-        raise HTTPException(403, "This campaign is not open. What you said before is kept.")
+        pay = " Write to those who recruited you, through your provider, about your place." if visitor.joined else ""
+        raise HTTPException(403, f"This campaign is not open. What you said before is kept.{pay}")
     return found
 
 
