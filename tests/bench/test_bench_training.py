@@ -192,6 +192,27 @@ def test_every_row_of_trl_is_asked_with_its_settings_and_no_others(plan, tmp_pat
     assert asked == {DEFAULTS: {}, TUNED: tuned, MICRO: micro}
 
 
+def test_a_peer_that_does_not_finish_is_told_and_the_others_still_count(plan, tmp_path, monkeypatch):
+    real = running.run_script
+
+    def run(command, *, what, **others):
+        ours.main(*command[-2:]) if what == "our own trainer" else real(command, what=what, **others)
+
+    monkeypatch.setattr(running, "run_script", run)
+    dies = "import os\nif job['settings'].get('beta'): os.kill(os.getpid(), 9)\n" + TELL
+    heard = []
+    bench = Bench(
+        plan._replace(peer_python=fake_python(tmp_path / "python", dies)), scratch=tmp_path, now=NOW, said=heard.append
+    )
+    found = bench.sampled(plan.grpo)
+    assert list(found) == [OURS, DEFAULTS, NO_KL]
+    (said,) = [words for words in heard if "did not finish" in words]
+    assert said.startswith(
+        "TRL tuned did not finish: expected TRL to finish; got it was killed, as happens when memory"
+    )
+    assert speed_up(found, TUNED) is None
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

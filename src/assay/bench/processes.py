@@ -1,6 +1,7 @@
 """Processes: runs a benchmark's script under a Python of its own, offline, and hands on its last words on failure."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 
@@ -31,4 +32,6 @@ def run_script(command: Sequence[str], *, what: str, do: str, environment: Mappi
         raise ConfigError(explain(expected=f"a run of {what}", got=str(error), do=do)) from error
     if done.returncode != 0:
         words = " ".join((done.stdout + done.stderr).split()[-40:])
+        if done.returncode == -signal.SIGKILL:  # nothing else kills our own script without a word
+            words = f"it was killed, as happens when memory runs out: {words}"
         raise ConfigError(explain(expected=f"{what} to finish", got=words, do=do))

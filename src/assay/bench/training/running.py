@@ -88,7 +88,7 @@ class Bench:
         self._pairs = _read(plan, self._lm, now)
 
     def side_by_side(self, kind: Kind, size: Steps) -> dict[str, Told]:
-        """Ours and, where there is a Python with TRL, every row of TRL's, on the same steps."""
+        """Ours and, where there is a Python with TRL, every row of TRL's that finishes, on the same steps."""
         return self._rows(kind, lambda settings: self._job(kind, size, settings=settings))
 
     def sampled(self, size: Steps) -> dict[str, Told]:
@@ -110,7 +110,17 @@ class Bench:
         rows: dict[str, dict[str, bool | float]] = {OURS: {}}
         if self._plan.peer_python is not None:
             rows |= SETTINGS[kind]
-        return {name: self._run(name, job(settings)) for name, settings in rows.items()}
+        return {name: told for name, settings in rows.items() if (told := self._finished(name, job(settings)))}
+
+    def _finished(self, name: str, job: Job) -> Told | None:
+        """What a run told; None, and said aloud, where it is a peer's and did not finish: the others still count."""
+        try:
+            return self._run(name, job)
+        except ConfigError as error:
+            if name == OURS:
+                raise
+            self._said(f"{name} did not finish: {error}")
+            return None
 
     def _job(
         self,
