@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from assay.alignment.losses import generalised_jsd
-from assay.alignment.rounds import Rounds, draw_from_json, draw_to_json
+from assay.alignment.rounds import Rounds, draw_from_json, draw_to_json, share_of
 from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.settings import GkdSettings
 from assay.alignment.teachers import Teachers
 from assay.alignment.trainer import PART_TOKENS, StepLoss, whole
 from assay.lm import LanguageModel, encode_prompt
 from assay.lm.batching import by_tokens
-from assay.lm.chat import EncodedPair
 from assay.lm.logprobs import token_logits
 
 
@@ -60,8 +59,7 @@ class GkdTask:
         if step == begin or self._round is None:
             self._round = self._draw(begin)
         samples, once = self._round.samples, self._round.measured
-        rows = [i for i in self._rounds.rows_of(step) if samples.token_ids[i]]
-        pairs = [EncodedPair(self._prompt_ids[samples.prompt_index[i]], samples.token_ids[i]) for i in rows]
+        pairs = share_of(samples, self._rounds.rows_of(step), self._prompt_ids).pairs
         tokens = sum(len(pair.completion) for pair in pairs)
         for part in by_tokens([pair.length for pair in pairs], max_tokens=PART_TOKENS):
             some = [pairs[i] for i in part]

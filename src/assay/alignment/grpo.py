@@ -30,6 +30,7 @@ from assay.alignment.rounds import (
     draw_from_json,
     draw_to_json,
     no_costs,
+    share_of,
 )
 from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.settings import GrpoSettings
@@ -100,8 +101,7 @@ class GrpoTask:
         if step == begin or self._round is None:
             self._round = self._draw(begin)
         drawn = self._round
-        share = [i for i in self._rounds.rows_of(step) if drawn.samples.token_ids[i]]
-        pairs = [self._pair(drawn.samples, i) for i in share]
+        share, pairs = share_of(drawn.samples, self._rounds.rows_of(step), self._prompt_ids)
         weights = self._weights(pairs)
         once = {**drawn.measured, "kl_coef": self._coefficient}
         for rows in packs(pairs, max_tokens=GROUP_TOKENS):
@@ -114,7 +114,7 @@ class GrpoTask:
 
     def _part(self, drawn: _Round, rows: list[int], weights: torch.Tensor) -> PolicyTerms:
         """The loss of some of a draw's completions, whose tokens have these weights [tokens]."""
-        pairs = [self._pair(drawn.samples, i) for i in rows]
+        pairs = share_of(drawn.samples, rows, self._prompt_ids).pairs
         logprobs = token_logprobs(self._lm, pairs)
         batch = TokenBatch(
             logprobs=logprobs,
@@ -201,7 +201,10 @@ class GrpoTask:
         """
         if self.steps_per_round == 1 and self._settings.loss_type not in IN_REWARD:
             return None
-        pairs = [self._pair(samples, i) for i in range(len(samples.texts))]
+        pairs = [
+            EncodedPair(self._prompt_ids[prompt], ids)
+            for prompt, ids in zip(samples.prompt_index, samples.token_ids, strict=True)
+        ]
         return [each.tolist() for each in completion_logprobs(self._lm, pairs)]
 
     def _constrained(self, step: int) -> np.ndarray:
@@ -240,9 +243,6 @@ class GrpoTask:
         else:
             each = group_advantages(rewards, group=group, scale=self._settings.scale_rewards)
         return [[float(value)] * length for value, length in zip(each, lengths, strict=True)]
-
-    def _pair(self, samples: Samples, i: int) -> EncodedPair:
-        return EncodedPair(self._prompt_ids[samples.prompt_index[i]], samples.token_ids[i])
 
 
 def _flat(values: list[list[float]], rows: list[int]) -> torch.Tensor:

@@ -18,7 +18,15 @@ from assay.alignment.critic import Critic, completion_states
 from assay.alignment.estimators import SMALLEST_SD, gae, penalised_rewards
 from assay.alignment.kl_coef import KlCoef
 from assay.alignment.losses import PpoTerms, TokenBatch, Values, ppo_loss
-from assay.alignment.rounds import GROUP_TOKENS, RewardsAt, Rounds, checked_rewards, draw_from_json, draw_to_json
+from assay.alignment.rounds import (
+    GROUP_TOKENS,
+    RewardsAt,
+    Rounds,
+    checked_rewards,
+    draw_from_json,
+    draw_to_json,
+    share_of,
+)
 from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.settings import PpoSettings
 from assay.alignment.support import floored
@@ -81,8 +89,7 @@ class PpoTask:
         if step == begin or self._round is None:
             self._round = self._draw(begin)
         drawn = self._round
-        share = [i for i in self._rounds.rows_of(step) if drawn.samples.token_ids[i]]
-        pairs = [self._pair(drawn.samples, i) for i in share]
+        share, pairs = share_of(drawn.samples, self._rounds.rows_of(step), self._prompt_ids)
         tokens = sum(len(pair.completion) for pair in pairs)
         once = {**drawn.measured, "kl_coef": self.kl_coef.value}
         for rows in packs(pairs, max_tokens=GROUP_TOKENS):
@@ -105,7 +112,7 @@ class PpoTask:
     def _part(self, drawn: _Round, rows: list[int]) -> PpoTerms:
         """PPO's terms of some of a draw's completions."""
         settings = self._settings
-        pairs = [self._pair(drawn.samples, i) for i in rows]
+        pairs = share_of(drawn.samples, rows, self._prompt_ids).pairs
         batch = TokenBatch(
             logprobs=token_logprobs(self._lm, pairs),
             old_logprobs=_flat(drawn.old, rows),
@@ -136,8 +143,7 @@ class PpoTask:
         samples = self._sampler.at(step)
         rewards = checked_rewards(self._rewards_at(step), len(samples.texts))
         rewards, support = floored(rewards, samples.ref_tokens, epsilon=self._settings.support_epsilon)
-        present = [i for i, ids in enumerate(samples.token_ids) if ids]
-        pairs = [self._pair(samples, i) for i in present]
+        present, pairs = share_of(samples, range(len(samples.token_ids)), self._prompt_ids)
         old = np.concatenate(completion_logprobs(self._lm, pairs)).astype(np.float64)
         ref = np.concatenate([samples.ref_tokens[i] for i in present])
         lengths = [len(ids) for ids in samples.token_ids]
@@ -169,9 +175,6 @@ class PpoTask:
         states = [completion_states(self._lm, [pairs[i] for i in part]) for part in parts]
         with torch.no_grad():
             return self._critic.values(torch.cat(states)).double().numpy()
-
-    def _pair(self, samples: Samples, i: int) -> EncodedPair:
-        return EncodedPair(self._prompt_ids[samples.prompt_index[i]], samples.token_ids[i])
 
 
 def _by_completion(values: np.ndarray, lengths: list[int]) -> list[list[float]]:

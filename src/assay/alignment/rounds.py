@@ -1,13 +1,14 @@
 """Rounds: what tasks that sample in rounds share: checked rewards, which rows a step takes, a draw as plain data."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from assay.alignment.sampling import PolicySampler, Samples
 from assay.alignment.sft import epoch_batches
 from assay.alignment.trainer import PART_TOKENS
+from assay.lm.chat import EncodedPair
 from assay.records.errors import ConfigError, TrainingError, explain
 
 RewardsAt = Callable[[int], np.ndarray]
@@ -47,6 +48,19 @@ class Rounds:
         round_number, within = divmod(step, self.steps_per_round)
         seed = int(np.random.SeedSequence([self._seed, round_number]).generate_state(1)[0])
         return epoch_batches(self._rows, self._size, epochs=self._passes, seed=seed)[within]
+
+
+class Share(NamedTuple):
+    """What a step takes of a draw: numbers of the completions that say something, and those with their prompts."""
+
+    rows: list[int]
+    pairs: list[EncodedPair]
+
+
+def share_of(samples: Samples, rows: Sequence[int], prompt_ids: Sequence[list[int]]) -> Share:
+    """Of these rows of a draw; `prompt_ids` holds the ids of each of its prompts."""
+    present = [i for i in rows if samples.token_ids[i]]
+    return Share(present, [EncodedPair(prompt_ids[samples.prompt_index[i]], samples.token_ids[i]) for i in present])
 
 
 def checked_rewards(rewards: np.ndarray, count: int) -> np.ndarray:

@@ -36,6 +36,33 @@ class TrainerSettings(Value):
     """Size and place of the adapter."""
 
 
+class WatchedSettings(TrainerSettings):
+    """A run that a watch panel scores on the way."""
+
+    load_best_model_at_end: bool = False
+    """Keep the checkpoint that the watch panel scores best, of those that the monitors allow; not the last of them."""
+
+
+class SampledSettings(WatchedSettings):
+    """A run that learns from the policy's own samples, round after round."""
+
+    rounds: int = Field(default=6, ge=1)
+    """How many rounds of sampling and steps, unless a monitor stops the run."""
+    max_completion_length: int = Field(default=48, ge=1)
+    """Tokens of a sampled completion."""
+    is_guarded: bool = True
+    """Whether monitors may stop the run. Off only to show what happens without them."""
+
+
+class RewardedSettings(SampledSettings):
+    """A run that pushes its samples against the learnt reward."""
+
+    aggregation: str = "uwo"
+    """How the ensemble's members become the reward."""
+    support_epsilon: float | None = Field(default=None, gt=0, lt=1)
+    """Completions with a token that the reference gives less than this earn no more than the worst of their draw."""
+
+
 class SftSettings(TrainerSettings):
     """Supervised fine-tuning on demonstrations."""
 
@@ -45,7 +72,7 @@ class SftSettings(TrainerSettings):
     """Demonstrations a step."""
 
 
-class DpoSettings(TrainerSettings):
+class DpoSettings(WatchedSettings):
     """DPO, or another loss on preferences that people gave, with demonstrations mixed in where that is declared."""
 
     loss_type: LossType = "sigmoid"
@@ -56,8 +83,6 @@ class DpoSettings(TrainerSettings):
     """Where a monitor asks to raise the KL coefficient, `beta` is multiplied by this, once a checkpoint."""
     kl_raise_limit: float = Field(default=8.0, ge=1)
     """It is raised to at most so many times the `beta` that the run began with."""
-    load_best_model_at_end: bool = False
-    """Keep the checkpoint that the watch panel scores best, of those that the monitors allow; not the last of them."""
     num_train_epochs: int = Field(default=1, ge=1)
     """Passes over the preferences."""
     per_device_train_batch_size: int = Field(default=8, ge=1)
@@ -160,7 +185,7 @@ class ConstraintSettings(Value):
         return self
 
 
-class OnlineDpoSettings(TrainerSettings):
+class OnlineDpoSettings(RewardedSettings):
     """Online DPO: each round samples the policy, lets a reward order the samples, and takes DPO steps on the pairs."""
 
     beta: float = Field(default=0.1, gt=0)
@@ -169,16 +194,12 @@ class OnlineDpoSettings(TrainerSettings):
     """Where a monitor asks to raise the KL coefficient, `beta` is multiplied by this, once a checkpoint."""
     kl_raise_limit: float = Field(default=8.0, ge=1)
     """It is raised to at most so many times the `beta` that the run began with."""
-    rounds: int = Field(default=6, ge=1)
-    """How many rounds of sampling and steps, unless a monitor stops the run."""
     num_generations: int = Field(default=2, ge=2)
     """Completions a prompt and round; the best and the worst make a pair."""
     per_device_train_batch_size: int = Field(default=8, ge=1)
     """Pairs a step."""
     epochs_per_round: int = Field(default=1, ge=1)
     """Passes over a round's pairs."""
-    max_completion_length: int = Field(default=48, ge=1)
-    """Tokens of a sampled completion."""
     temperature: float = Field(default=1.0, gt=0)
     """Sampling temperature."""
     aggregation: str = "uwo"
@@ -187,12 +208,6 @@ class OnlineDpoSettings(TrainerSettings):
     """Limits on costs that multipliers hold; none on `kl`, which the best-against-worst loss does not hold down."""
     rules: tuple[dict[str, Any], ...] = ()
     """Rules whose kept share a constraint on `rules` limits, each with its name as `rule` and its settings."""
-    support_epsilon: float | None = Field(default=None, gt=0, lt=1)
-    """Completions with a token that the reference gives less than this earn no more than the worst of their draw."""
-    load_best_model_at_end: bool = False
-    """Keep the checkpoint that the watch panel scores best, of those that the monitors allow; not the last of them."""
-    is_guarded: bool = True
-    """Whether monitors may stop the run. Off only to show what happens without them."""
 
     @model_validator(mode="after")
     def _constraints_fit(self) -> Self:
@@ -202,7 +217,7 @@ class OnlineDpoSettings(TrainerSettings):
         return self
 
 
-class GrpoSettings(TrainerSettings):
+class GrpoSettings(RewardedSettings):
     """GRPO and its kin: each round draws a group of completions a prompt, and each learns from how it did in its group.
 
     Completions are drawn at temperature 1, for which alone the log-probabilities of the loss are those of the draw.
@@ -228,28 +243,16 @@ class GrpoSettings(TrainerSettings):
     """Probability ratios above 1 plus this give no gradient that raises them further."""
     scale_rewards: AdvantageScale = "group"
     """`grpo`, `dapo`, `dr_grpo`: divide by the s.d. of the group, of the batch, or not at all."""
-    rounds: int = Field(default=6, ge=1)
-    """How many rounds of sampling and steps, unless a monitor stops the run."""
     num_generations: int = Field(default=4, ge=2)
     """Completions a prompt and round."""
     num_iterations: int = Field(default=1, ge=1)
     """Passes over a round's completions."""
     per_device_train_batch_size: int = Field(default=16, ge=1)
     """Completions a step."""
-    max_completion_length: int = Field(default=48, ge=1)
-    """Tokens of a sampled completion."""
-    aggregation: str = "uwo"
-    """How the ensemble's members become the reward."""
     constraints: tuple[ConstraintSettings, ...] = ()
     """Limits on costs, on the reward or on the KL that multipliers hold."""
     rules: tuple[dict[str, Any], ...] = ()
     """Rules whose kept share a constraint on `rules` limits, each with its name as `rule` and its settings."""
-    support_epsilon: float | None = Field(default=None, gt=0, lt=1)
-    """Completions with a token that the reference gives less than this earn no more than the worst of their draw."""
-    load_best_model_at_end: bool = False
-    """Keep the checkpoint that the watch panel scores best, of those that the monitors allow; not the last of them."""
-    is_guarded: bool = True
-    """Whether monitors may stop the run. Off only to show what happens without them."""
 
     @model_validator(mode="after")
     def _kl_acts(self) -> Self:
@@ -264,7 +267,7 @@ class GrpoSettings(TrainerSettings):
         return self
 
 
-class PpoSettings(TrainerSettings):
+class PpoSettings(RewardedSettings):
     """PPO: policy gradients against a critic, a value head on the policy's own states, with KL in the reward.
 
     Completions are drawn at temperature 1, for which alone the log-probabilities of the loss are those of the draw.
@@ -288,24 +291,12 @@ class PpoSettings(TrainerSettings):
     """Values that moved further than this since the draw give no gradient that moves them on."""
     value_learning_rate: float = Field(default=1e-2, gt=0)
     """Step size of the critic."""
-    rounds: int = Field(default=6, ge=1)
-    """How many rounds of sampling and steps, unless a monitor stops the run."""
     num_generations: int = Field(default=2, ge=1)
     """Completions a prompt and round."""
     num_iterations: int = Field(default=2, ge=1)
     """Passes over a round's completions."""
     per_device_train_batch_size: int = Field(default=16, ge=1)
     """Completions a step."""
-    max_completion_length: int = Field(default=48, ge=1)
-    """Tokens of a sampled completion."""
-    aggregation: str = "uwo"
-    """How the ensemble's members become the reward."""
-    support_epsilon: float | None = Field(default=None, gt=0, lt=1)
-    """Completions with a token that the reference gives less than this earn no more than the worst of their draw."""
-    load_best_model_at_end: bool = False
-    """Keep the checkpoint that the watch panel scores best, of those that the monitors allow; not the last of them."""
-    is_guarded: bool = True
-    """Whether monitors may stop the run. Off only to show what happens without them."""
 
 
 def check_constraints(constraints: Sequence[ConstraintSettings], rules: Sequence[dict[str, Any]]) -> None:
@@ -318,7 +309,7 @@ def check_constraints(constraints: Sequence[ConstraintSettings], rules: Sequence
         raise ValueError("constraints: expected `rules` beside a constraint on rules, and one on them beside `rules`")
 
 
-class BestOfNSftSettings(TrainerSettings):
+class BestOfNSftSettings(SampledSettings):
     """Best-of-n distillation: each round samples n completions a prompt, and fine-tunes on the reward's pick."""
 
     rounds: int = Field(default=1, ge=1)
@@ -331,19 +322,13 @@ class BestOfNSftSettings(TrainerSettings):
     """Picks a step."""
     measure_steps: int = Field(default=8, ge=1)
     """Sample and measure the policy, and let the monitors look, after every so many steps."""
-    max_completion_length: int = Field(default=48, ge=1)
-    """Tokens of a sampled completion."""
     temperature: float = Field(default=1.0, gt=0)
     """Sampling temperature."""
     aggregation: str = "uwo"
     """How the ensemble's members become the reward that picks."""
-    load_best_model_at_end: bool = False
-    """Keep the checkpoint that the watch panel scores best, of those that the monitors allow; not the last of them."""
-    is_guarded: bool = True
-    """Whether monitors may stop the run. Off only to show what happens without them."""
 
 
-class GkdSettings(TrainerSettings):
+class GkdSettings(SampledSettings):
     """On-policy distillation (GKD): the student is moved towards its teachers at every token of its own samples.
 
     Completions are drawn at temperature 1, so that KL and entropy are those of the policy.
@@ -357,20 +342,12 @@ class GkdSettings(TrainerSettings):
     """0 covers all that the teachers do (forward KL), 1 seeks their mode (reverse KL), between lies the JSD."""
     loss_temperature: float = Field(default=1.0, gt=0)
     """Temperature at which student and teachers are compared."""
-    rounds: int = Field(default=6, ge=1)
-    """How many rounds of sampling and steps, unless a monitor stops the run."""
     num_generations: int = Field(default=2, ge=1)
     """Completions a prompt and round."""
     epochs_per_round: int = Field(default=1, ge=1)
     """Passes over a round's completions."""
     per_device_train_batch_size: int = Field(default=8, ge=1)
     """Completions a step."""
-    max_completion_length: int = Field(default=48, ge=1)
-    """Tokens of a sampled completion."""
-    load_best_model_at_end: bool = False
-    """Keep the checkpoint that the watch panel scores best, of those that the monitors allow; not the last of them."""
-    is_guarded: bool = True
-    """Whether monitors may stop the run. Off only to show what happens without them."""
 
     @field_validator("teachers")
     @classmethod
