@@ -63,7 +63,7 @@ class OnlineDpoTask:
         rows = self._rounds.rows_of(step)
         picked = [self._best[i] for i in rows] + [self._worst[i] for i in rows]
         pairs = [EncodedPair(self._prompt_ids[samples.prompt_index[i]], samples.token_ids[i]) for i in picked]
-        ref = torch.tensor([samples.ref_logprobs[i] for i in picked]).reshape(2, -1)
+        ref = torch.tensor([sum(samples.ref_tokens[i]) for i in picked]).reshape(2, -1)
         found = dpo_step(self._lm, pairs, ref, beta=self.kl_coef.value)
         return found._replace(metrics={**found.metrics, **self._support, **self._lagrangian.observed()})
 
