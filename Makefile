@@ -22,7 +22,7 @@ postgres: dev postgresql  ## Run the tests of storage, people and sites on Postg
 	ASSAY_TEST_ON=postgresql $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not peers and not sqlite' \
 	  -W ignore::pytest.PytestUnraisableExceptionWarning tests/storage tests/feedback tests/web
 
-slow: dev browser  ## Run the tests that need the default model
+slow: dev browser  ## Run the tests that need the default model, and axe on every page
 	$(BIN)/python -m pytest -m slow
 
 peers: dev  ## Compare with TRL, as an optional extra

@@ -246,17 +246,23 @@ def untrained(job):
     return [{"step": step, "adapter": str(place)} for step, place in zip((2, 4), places, strict=True)]
 
 
-def test_a_peer_is_asked_for_the_same_labels_prompts_and_steps_and_its_checkpoints_are_measured(monkeypatch):
+@pytest.fixture(scope="module")
+def tiny_seed():
+    """The outcome of one seed with every arm, a peer's too, and the jobs that the peer was given."""
     jobs = []
 
     def run(command, *, what, do, environment):
         jobs.append(json.loads(Path(command[-2]).read_text()))
         Path(command[-1]).write_text(json.dumps(untrained(jobs[-1])))
 
-    monkeypatch.setattr(peers, "run_script", run)
-    outcome = run_seed(FIRST_SEED, TINY, peer_python=Path("python"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(peers, "run_script", run)
+        return run_seed(FIRST_SEED, TINY, peer_python=Path("python")), jobs
+
+
+def test_a_peer_is_asked_for_the_same_labels_prompts_and_steps_and_its_checkpoints_are_measured(tiny_seed):
+    outcome, (dpo, grpo) = tiny_seed
     assert [one.arm for one in outcome.arms] == [*LOOP_ARMS, *peers.PEER_ARMS, *BEST_OF_N_ARMS]
-    dpo, grpo = jobs
     assert (dpo["kind"], grpo["kind"]) == ("dpo", "grpo")
     assert len(dpo["pairs"]) == outcome.pairs
     assert len(grpo["prompts"]) == TINY.loop_prompts
@@ -269,9 +275,8 @@ def test_a_peer_is_asked_for_the_same_labels_prompts_and_steps_and_its_checkpoin
         assert [arm.stop.gold, arm.peak] == pytest.approx([0.0, 0.0], abs=1e-9)
 
 
-def test_a_whole_tiny_seed_gives_every_arm_an_outcome_that_stands_on_its_path():
-    outcome = run_seed(FIRST_SEED, TINY)
-    assert [one.arm for one in outcome.arms] == [*LOOP_ARMS, *BEST_OF_N_ARMS]
+def test_a_whole_tiny_seed_gives_every_arm_an_outcome_that_stands_on_its_path(tiny_seed):
+    outcome, _ = tiny_seed
     for one in outcome.arms:
         assert one.stop.step in {point.step for point in one.path}
         assert one.peak >= max(one.stop.gold, 0.0)

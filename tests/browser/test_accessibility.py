@@ -10,7 +10,7 @@ from assay.feedback.recruiting import recruit
 from assay.feedback.schemes import Attribute, Scheme
 from assay.web import join_address
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PASSWORD = "correct horse battery"
 SERIOUS = {"serious", "critical"}
