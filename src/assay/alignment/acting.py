@@ -20,6 +20,7 @@ from assay.alignment.kl_coef import KlCoef
 from assay.alignment.measuring import MeasuringObserver
 from assay.alignment.sampling import PolicySampler
 from assay.alignment.trainer import Task
+from assay.monitors.proxy_panel_gap import PANEL
 from assay.monitors.run_log import Acted, Ended, Rang, RunLog, Sampled, Seen
 from assay.monitors.watch import ENDING
 from assay.records.observation import Action, Alarm
@@ -28,7 +29,6 @@ from assay.records.policy import CheckpointRecord
 ROLL_BACK: Action = "roll_back_to_checkpoint"
 BEST_STEP = "best_step"
 """Key of an alarm's evidence: the step of the checkpoint to which the monitor would go back."""
-PANEL = "watch/panel_reward"
 SHOWN = 2
 """Completions of a checkpoint that the log shows."""
 

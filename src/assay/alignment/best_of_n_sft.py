@@ -45,14 +45,7 @@ class BestOfNSftTask:
         seed: int,
     ) -> None:
         self._lm, self._sampler, self._rewards_at = lm, sampler, rewards_at
-        self._rounds = Rounds(
-            len(sampler.prompts),
-            settings.per_device_train_batch_size,
-            passes=settings.epochs_per_round,
-            rounds=settings.rounds,
-            seed=seed,
-            at_most=settings.max_steps,
-        )
+        self._rounds = Rounds(len(sampler.prompts), settings, passes=settings.epochs_per_round, seed=seed)
         self.steps = self._rounds.steps
         self._prompt_ids = [encode_prompt(lm, prompt) for prompt in sampler.prompts]
         self._round: _Round | None = None

@@ -38,12 +38,7 @@ class GkdTask:
     ) -> None:
         self._lm, self._sampler, self._teachers, self._settings = lm, sampler, teachers, settings
         self._rounds = Rounds(
-            len(sampler.prompts) * settings.num_generations,
-            settings.per_device_train_batch_size,
-            passes=settings.epochs_per_round,
-            rounds=settings.rounds,
-            seed=seed,
-            at_most=settings.max_steps,
+            len(sampler.prompts) * settings.num_generations, settings, passes=settings.epochs_per_round, seed=seed
         )
         self.steps, self.steps_per_round = self._rounds.steps, self._rounds.steps_per_round
         self._prompt_ids = [encode_prompt(lm, prompt) for prompt in sampler.prompts]

@@ -80,12 +80,7 @@ class GrpoTask:
         self.kl_coef = KlCoef(settings.kl_coef, factor=settings.kl_raise_factor, limit=settings.kl_raise_limit)
         self._factor = 1.0
         self._rounds = Rounds(
-            len(sampler.prompts) * settings.num_generations,
-            settings.per_device_train_batch_size,
-            passes=settings.num_iterations,
-            rounds=settings.rounds,
-            seed=seed,
-            at_most=settings.max_steps,
+            len(sampler.prompts) * settings.num_generations, settings, passes=settings.num_iterations, seed=seed
         )
         self.steps, self.steps_per_round = self._rounds.steps, self._rounds.steps_per_round
         self._prompt_ids = [encode_prompt(lm, prompt) for prompt in sampler.prompts]

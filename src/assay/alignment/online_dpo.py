@@ -37,14 +37,7 @@ class OnlineDpoTask:
         self._costs_at, self._lagrangian = costs_at, Lagrangian(settings.constraints)
         self._lm, self._sampler, self._rewards_at, self._settings = lm, sampler, rewards_at, settings
         self.kl_coef = KlCoef(settings.beta, factor=settings.kl_raise_factor, limit=settings.kl_raise_limit)
-        self._rounds = Rounds(
-            len(sampler.prompts),
-            settings.per_device_train_batch_size,
-            passes=settings.epochs_per_round,
-            rounds=settings.rounds,
-            seed=seed,
-            at_most=settings.max_steps,
-        )
+        self._rounds = Rounds(len(sampler.prompts), settings, passes=settings.epochs_per_round, seed=seed)
         self.steps, self.steps_per_round = self._rounds.steps, self._rounds.steps_per_round
         self._prompt_ids = [encode_prompt(lm, prompt) for prompt in sampler.prompts]
         self._round: Samples | None = None

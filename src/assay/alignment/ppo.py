@@ -67,12 +67,7 @@ class PpoTask:
         self._lm, self._sampler, self._rewards_at, self._settings = lm, sampler, rewards_at, settings
         self.kl_coef = KlCoef(settings.kl_coef, factor=settings.kl_raise_factor, limit=settings.kl_raise_limit)
         self._rounds = Rounds(
-            len(sampler.prompts) * settings.num_generations,
-            settings.per_device_train_batch_size,
-            passes=settings.num_iterations,
-            rounds=settings.rounds,
-            seed=seed,
-            at_most=settings.max_steps,
+            len(sampler.prompts) * settings.num_generations, settings, passes=settings.num_iterations, seed=seed
         )
         self.steps, self.steps_per_round = self._rounds.steps, self._rounds.steps_per_round
         self._critic = Critic(lm.causal.config.hidden_size, learning_rate=settings.value_learning_rate)

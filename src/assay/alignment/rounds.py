@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from assay.alignment.sampling import PolicySampler, Samples
+from assay.alignment.settings import SampledSettings
 from assay.alignment.sft import epoch_batches
 from assay.alignment.trainer import PART_TOKENS
 from assay.lm.chat import EncodedPair
@@ -13,12 +14,10 @@ from assay.records.errors import ConfigError, TrainingError, explain
 
 RewardsAt = Callable[[int], np.ndarray]
 """Proxy rewards [m] of the sampler's completions at a step."""
-
-
-GROUP_TOKENS = 2 * PART_TOKENS
-"""Tokens of a part of a step. Those of one prompt share it, and every part computes it again, so groups stay whole."""
 CostsAt = Callable[[str, int], np.ndarray]
 """A named cost [m] of the sampler's completions at a step."""
+GROUP_TOKENS = 2 * PART_TOKENS
+"""Tokens of a part of a step. Those of one prompt share it, and every part computes it again, so groups stay whole."""
 
 
 def no_costs(name: str, step: int) -> np.ndarray:
@@ -28,16 +27,16 @@ def no_costs(name: str, step: int) -> np.ndarray:
 
 
 class Rounds:
-    """Rounds of `rows` rows that are passed over `passes` times in steps of `size`, the order drawn anew each round.
+    """The settings' rounds of `rows` rows, passed over `passes` times in steps, the order drawn anew each round.
 
-    `at_most` ends the run within a round.
+    `max_steps` ends the run within a round.
     """
 
-    def __init__(self, rows: int, size: int, *, passes: int, rounds: int, seed: int, at_most: int | None) -> None:
-        self._rows, self._size, self._passes, self._seed = rows, size, passes, seed
-        self.steps_per_round = -(-rows // size) * passes
-        steps = self.steps_per_round * rounds
-        self.steps = min(steps, at_most or steps)
+    def __init__(self, rows: int, settings: SampledSettings, *, passes: int, seed: int) -> None:
+        self._rows, self._size, self._passes, self._seed = rows, settings.per_device_train_batch_size, passes, seed
+        self.steps_per_round = -(-rows // self._size) * passes
+        steps = self.steps_per_round * settings.rounds
+        self.steps = min(steps, settings.max_steps or steps)
 
     def begin(self, step: int) -> int:
         """The first step of the round that a step is in."""

@@ -48,6 +48,8 @@ class SampledSettings(WatchedSettings):
 
     rounds: int = Field(default=6, ge=1)
     """How many rounds of sampling and steps, unless a monitor stops the run."""
+    per_device_train_batch_size: int = Field(default=8, ge=1)
+    """Completions a step."""
     max_completion_length: int = Field(default=48, ge=1)
     """Tokens of a sampled completion."""
     is_guarded: bool = True
