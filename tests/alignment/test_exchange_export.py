@@ -155,9 +155,16 @@ def test_openrlhf_gets_its_flags_and_the_address_of_the_reward(tmp_path):
 
 
 def test_what_is_lost_on_the_way_is_told(tmp_path):
-    settings = DpoSettings(use_weights=True, margin_scale=0.5, demonstrations_share=0.2, lora={"top_layers": 2})
+    settings = DpoSettings(
+        use_weights=True,
+        margin_scale=0.5,
+        surface_offset=("log_words",),
+        demonstrations_share=0.2,
+        lora={"top_layers": 2},
+    )
     told = " ".join(bundle_for("trl", job(settings, [preference(0)], tmp_path)).differences)
-    for name in ("monitors", "soft_labels", "use_weights", "margin_scale", "demonstrations_share", "top_layers"):
+    lost = ("soft_labels", "use_weights", "margin_scale", "surface_offset", "demonstrations_share", "top_layers")
+    for name in ("monitors", *lost):
         assert f"{name}: " in told
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from assay.bench.policy import bars_of, gap_to_wco, peers, rows_of, run_seed
-from assay.bench.policy.arms import BEST_OF_N_ARMS, LOOP_ARMS
+from assay.bench.policy.arms import BEST_OF_N_ARMS, LABEL_ARMS, LOOP_ARMS
 from assay.bench.policy.base import train_base
 from assay.bench.policy.gold import CHANNELS, worth
 from assay.bench.policy.instructions import (
@@ -155,10 +155,10 @@ def test_gold_cannot_be_reached_from_what_trains_or_rewards():
 
 def test_every_guarded_arm_comes_after_the_unguarded_one_that_it_shares_its_path_with():
     seen = set()
-    for arm in LOOP_ARMS.values():
+    for arm in (*LOOP_ARMS.values(), *LABEL_ARMS.values()):
         assert arm.bank is None or arm.twin in seen
         seen.add(arm.twin)
-    assert set(BEST_OF_N_ARMS).isdisjoint(LOOP_ARMS)
+    assert set(BEST_OF_N_ARMS).isdisjoint({**LOOP_ARMS, **LABEL_ARMS})
 
 
 def standing(value, *, padding=0.2):
@@ -262,13 +262,13 @@ def tiny_seed():
 
 def test_a_peer_is_asked_for_the_same_labels_prompts_and_steps_and_its_checkpoints_are_measured(tiny_seed):
     outcome, (dpo, grpo) = tiny_seed
-    assert [one.arm for one in outcome.arms] == [*LOOP_ARMS, *peers.PEER_ARMS, *BEST_OF_N_ARMS]
+    assert [one.arm for one in outcome.arms] == [*LOOP_ARMS, *LABEL_ARMS, *peers.PEER_ARMS, *BEST_OF_N_ARMS]
     assert (dpo["kind"], grpo["kind"]) == ("dpo", "grpo")
     assert len(dpo["pairs"]) == outcome.pairs
     assert len(grpo["prompts"]) == TINY.loop_prompts
     # Eight pairs a step, and as many completions as our own loop draws: two of each of eight prompts a round.
     assert (dpo["batch"], grpo["batch"], grpo["rounds"], grpo["generations"]) == (8, 16, 1, 2)
-    for arm in outcome.arms[len(LOOP_ARMS) : len(LOOP_ARMS) + 2]:
+    for arm in (one for one in outcome.arms if one.arm in peers.PEER_ARMS):
         assert [point.step for point in arm.path] == [2, 4]
         assert all(point.proxy is None and point.kl == pytest.approx(0.0, abs=1e-3) for point in arm.path)
         assert arm.stop.step == 4
@@ -283,7 +283,8 @@ def test_a_whole_tiny_seed_gives_every_arm_an_outcome_that_stands_on_its_path(ti
         assert set(one.stop.prevalence) == set(CHANNELS)
     assert outcome.base.gold == 0.0
     paths = {one.arm: one.path for one in outcome.arms}
-    for name, one in LOOP_ARMS.items():
-        twin = next(other for other, found in LOOP_ARMS.items() if found.twin == one.twin)
+    trained = {**LOOP_ARMS, **LABEL_ARMS}
+    for name, one in trained.items():
+        twin = next(other for other, found in trained.items() if found.twin == one.twin)
         assert paths[name] == paths[twin][: len(paths[name])]
     json.dumps([row._asdict() for row in rows_of([outcome])], allow_nan=False)

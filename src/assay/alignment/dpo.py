@@ -16,6 +16,7 @@ from assay.alignment.losses import Knobs, Pairs, chosen_nll, preference_loss
 from assay.alignment.reference import reference_sums
 from assay.alignment.settings import DpoSettings
 from assay.alignment.sft import epoch_batches
+from assay.alignment.surface_offset import surface_offset
 from assay.alignment.trainer import PART_TOKENS, StepLoss, counted, whole
 from assay.lm import LanguageModel, encode_pair
 from assay.lm.adapters import lowest_adapted_layer
@@ -183,16 +184,18 @@ class _Labels(NamedTuple):
 
 def _labels(preferences: Sequence[Preference], settings: DpoSettings) -> _Labels:
     """Weights have mean 1, so that they change what counts and not the step size."""
-    probability = [p.probability if settings.soft_labels else 1.0 for p in preferences]
+    probability = np.array([p.probability if settings.soft_labels else 1.0 for p in preferences])
     weight = np.array([p.weight if settings.use_weights else 1.0 for p in preferences])
     if not weight.any():
         do = "set use_weights to false, or collect more judgements a pair"
         raise TrainingError(explain(expected="a preference of some weight", got="only weights of 0", do=do))
-    margin = [settings.margin_scale * p.margin for p in preferences]
+    margin = np.array([settings.margin_scale * p.margin for p in preferences])
+    if settings.surface_offset:
+        margin -= surface_offset(preferences, settings.surface_offset, probability, weight)
     return _Labels(
         torch.tensor(probability, dtype=torch.float32),
         torch.tensor(weight / weight.mean(), dtype=torch.float32),
-        torch.tensor(margin, dtype=torch.float32) if settings.margin_scale else None,
+        torch.tensor(margin, dtype=torch.float32) if settings.has_margin else None,
     )
 
 

@@ -11,6 +11,7 @@ from assay.alignment.teachers import TeacherMean
 from assay.lm import LoraSettings
 from assay.lm.step_size import Schedule
 from assay.records.record import Value
+from assay.rewards.features import surface_names
 
 
 class TrainerSettings(Value):
@@ -99,6 +100,9 @@ class DpoSettings(WatchedSettings):
     """Weigh each preference by the aggregation's weight over the mean weight; meant for hard labels."""
     margin_scale: float = Field(default=0.0, ge=0)
     """Ask the chosen completion to win by this times the preference's margin in logits; meant for hard labels."""
+    surface_offset: tuple[str, ...] = ()
+    """Surface columns whose share in people's choices the policy shall not learn (R-DPO, fitted on the labels):
+    log_words, ends_sentence, log_lines, list_marks, exclamations, questions, mean_word_length."""
     reference_free: bool = False
     """Count the reference as uniform, so that nothing pulls the policy back to it."""
     sft_weight: float | None = Field(default=None, ge=0)
@@ -118,13 +122,24 @@ class DpoSettings(WatchedSettings):
     max_completion_length: int = Field(default=64, ge=1)
     """Tokens of a sampled completion when the policy is measured."""
 
+    @field_validator("surface_offset")
+    @classmethod
+    def _columns_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return surface_names(value)
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        if self.margin_scale and self.loss_type in WITHOUT_MARGIN:
-            raise ValueError(f"margin_scale has no place in {self.loss_type}, which has a target of its own")
+        if self.has_margin and self.loss_type in WITHOUT_MARGIN:
+            name = "margin_scale" if self.margin_scale else "surface_offset"
+            raise ValueError(f"{name} has no place in {self.loss_type}, which has a target of its own")
         if self.reference_free and self.loss_type in ("chipo", "kto"):
             raise ValueError(f"{self.loss_type} is defined by the ratio to a reference, so it cannot be reference_free")
         return self
+
+    @property
+    def has_margin(self) -> bool:
+        """Whether a pair has more to win, or less, than its label alone asks for."""
+        return bool(self.margin_scale or self.surface_offset)
 
     @property
     def has_reference(self) -> bool:

@@ -70,6 +70,14 @@ def read_features(
     return Features(hidden.mean, hidden.last, surface)
 
 
+def surface_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names themselves. Raises ValueError, as a setting's check does, for one that is no column of the surface."""
+    unknown = sorted(set(names) - set(SURFACE_NAMES))
+    if unknown:
+        raise ValueError(f"expected names among {list(SURFACE_NAMES)}; got {unknown}")
+    return names
+
+
 def surface_features(text: str) -> list[float]:
     """The seven numbers of `SURFACE_NAMES`: what a hurried reader sees of a completion."""
     words = text.split()

@@ -70,6 +70,8 @@ def left_out(settings: Settings) -> list[str]:
             found.append("demonstrations_share: no demonstrations are mixed in")
         if settings.margin_scale:
             found.append("margin_scale: the loss has no margin; margins stand in the data unread")
+        if settings.surface_offset:
+            found.append("surface_offset: what people's choices owe to these columns is learnt like the rest")
     if isinstance(settings, GrpoSettings) and settings.kl_target is not None:
         found.append("kl_target: the KL coefficient stays as it is")
     return found

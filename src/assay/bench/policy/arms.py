@@ -17,6 +17,8 @@ RewardKind = Literal["plain", "stack"]
 KL_BUDGET_NATS = 4.0
 """Nats a completion that the fixed budget allows, the same for all seeds."""
 
+SURFACE = ("log_words", "exclamations")
+"""The surface that arms of ours work against."""
 LAYERS = (0.5, 0.75)
 """Depths of the base that all rewards read: the second and third of its four layers."""
 REWARDS: Mapping[RewardKind, RewardSettings] = MappingProxyType(
@@ -25,7 +27,7 @@ REWARDS: Mapping[RewardKind, RewardSettings] = MappingProxyType(
         "stack": RewardSettings(
             layers=LAYERS,
             aggregation="wco",
-            debias=DebiasSettings(surface=("log_words", "exclamations"), head="nuisance", removal="residualise"),
+            debias=DebiasSettings(surface=SURFACE, head="nuisance", removal="residualise"),
             outliers=OutlierSettings(weight=1.0, quantile=0.9),
         ),
     }
@@ -44,6 +46,21 @@ class LoopArm(NamedTuple):
     def twin(self) -> str:
         """The unguarded run of the same reward and aggregation, from which the best stop is known."""
         return f"{self.reward}-{self.aggregation}"
+
+
+class LabelArm(NamedTuple):
+    """An arm that trains on the labels themselves, by DPO; `surface` names the columns that the policy shall not learn.
+
+    `bank` makes its monitors, None leaves it unguarded.
+    """
+
+    surface: tuple[str, ...] = ()
+    bank: Callable[[], MonitorBank] | None = None
+
+    @property
+    def twin(self) -> str:
+        """The unguarded run of the same loss, from which the best stop is known."""
+        return f"labels-{self.surface}"
 
 
 def budget_bank() -> MonitorBank:
@@ -69,6 +86,15 @@ LOOP_ARMS: Mapping[str, LoopArm] = MappingProxyType(
     }
 )
 """The loops, unguarded ones before the guarded ones that share their path."""
+
+LABEL_ARMS: Mapping[str, LabelArm] = MappingProxyType(
+    {
+        "DPO": LabelArm(),
+        "DPO, surface out": LabelArm(SURFACE),
+        "Assay DPO": LabelArm(SURFACE, default_bank),
+    }
+)
+"""DPO on the same labels that rewards are learnt from, the unguarded ones before the guarded one."""
 
 BEST_OF_N_ARMS: Mapping[str, LoopArm] = MappingProxyType(
     {f"best-of-n {name}": LOOP_ARMS[name] for name in ("single", "mean", "wco", "uwo", "stack")}

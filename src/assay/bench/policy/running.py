@@ -1,8 +1,8 @@
 """Running: fits the rewards of a seed and lets the project's own optimiser push the policy against each of them.
 
 Takes the base, people's preferences and prompts; yields policy versions with their checkpoints, and best-of-n paths.
-Every loop is `alignment.run_online_dpo` as users run it; nothing here, and nothing that this module imports, can reach
-gold.
+Every loop is `alignment.run_online_dpo` as users run it, and DPO on the labels is `alignment.run_dpo`; nothing here,
+and nothing that this module imports, can reach gold.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from assay.alignment import OnlineDpoSettings, RunContext, TrainingRewards, Watched, run_online_dpo
-from assay.bench.policy.arms import BEST_OF_N_ARMS, REWARDS, LoopArm, RewardKind
+from assay.alignment import (
+    DpoSettings,
+    OnlineDpoSettings,
+    RunContext,
+    TrainingRewards,
+    Watched,
+    run_dpo,
+    run_online_dpo,
+)
+from assay.bench.policy.arms import BEST_OF_N_ARMS, REWARDS, LabelArm, LoopArm, RewardKind
 from assay.lm import LoraSettings, Sampling, generate, load
 from assay.records.conversation import Prompt
 from assay.records.policy import PolicyVersion
@@ -103,6 +111,30 @@ def run_loop(course: Course, name: str, arm: LoopArm, rewards: Rewards, *, now: 
     watched = Watched(course.prompts, TrainingRewards(proxy, rewards.watch[arm.reward]), (), bank)
     asked = course.loop.model_copy(update={"aggregation": arm.aggregation, "is_guarded": bank is not None})
     return run_online_dpo(load(str(course.base)), asked, context, watched, start=None)
+
+
+def run_labels(
+    course: Course, name: str, arm: LabelArm, preferences: Sequence[Preference], rewards: Rewards, *, now: datetime
+) -> PolicyVersion:
+    """One pass of DPO over the labels from the base, at the loop's step size and batch; the stack's reward looks on."""
+    context = RunContext(
+        name=name, artifacts=course.artifacts, directory=course.scratch / name, seed=course.seed, now=lambda: now
+    )
+    seen = TrainingRewards(rewards.proxy["stack"], rewards.watch["stack"])
+    watched = Watched(course.prompts, seen, (), None if arm.bank is None else arm.bank())
+    loop = course.loop
+    settings = DpoSettings(
+        learning_rate=loop.learning_rate,
+        lr_scheduler_type=loop.lr_scheduler_type,
+        warmup_ratio=0.0,
+        per_device_train_batch_size=loop.per_device_train_batch_size,
+        soft_labels=False,
+        surface_offset=arm.surface,
+        max_completion_length=loop.max_completion_length,
+        save_steps=loop.save_steps,
+        lora=loop.lora,
+    )
+    return run_dpo(load(str(course.base)), preferences, settings, context, watched, start=None)
 
 
 def run_best_of_n(course: Course, rewards: Rewards, *, count: int) -> Candidates:

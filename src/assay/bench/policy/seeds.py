@@ -18,14 +18,14 @@ import torch
 from pydantic import Field
 
 from assay.alignment import OnlineDpoSettings
-from assay.bench.policy.arms import LOOP_ARMS
+from assay.bench.policy.arms import LABEL_ARMS, LOOP_ARMS, LabelArm, LoopArm
 from assay.bench.policy.base import BaseSettings, train_base
 from assay.bench.policy.gold import worth
 from assay.bench.policy.instructions import INSTRUCTIONS, Instruction
 from assay.bench.policy.labels import Answered, People, label
 from assay.bench.policy.measuring import ArmOutcome, Meter, Standing
 from assay.bench.policy.peers import PEER_ARMS, run_peer
-from assay.bench.policy.running import LOOP, Course, Rewards, fit_rewards, run_best_of_n, run_loop
+from assay.bench.policy.running import LOOP, Course, Rewards, fit_rewards, run_best_of_n, run_labels, run_loop
 from assay.lm import Sampling, generate, load
 from assay.records.preference import Preference
 from assay.records.record import Value
@@ -115,13 +115,8 @@ def run_seed(seed: int, settings: PolicySettings, *, peer_python: Path | None = 
         sampling = Sampling(max_tokens=settings.loop.max_completion_length, seed=streams.measure)
         meter = Meter(base, prompts, artifacts, sampling, n=settings.fresh)
         course = Course(base, prompts, artifacts, Path(scratch), streams.loop, settings.loop)
-        outcomes: dict[str, ArmOutcome] = {}
-        twins: dict[str, ArmOutcome] = {}
-        for name, arm in LOOP_ARMS.items():
-            policy = run_loop(course, name, arm, rewards, now=NOW)
-            outcomes[name] = meter.loop(name, policy, twins.get(arm.twin))
-            twins.setdefault(arm.twin, outcomes[name])
-        trained = [] if peer_python is None else _of_trl(peer_python, course, preferences, meter)
+        trained = _of_ours(course, preferences, rewards, meter)
+        trained += [] if peer_python is None else _of_trl(peer_python, course, preferences, meter)
         candidates = run_best_of_n(course, rewards, count=settings.candidates)
         selected = meter.best_of_n(candidates)
     return SeedOutcome(
@@ -130,8 +125,23 @@ def run_seed(seed: int, settings: PolicySettings, *, peer_python: Path | None = 
         base=meter.scale.standing,
         reward_accuracy=rewards.accuracy,
         pairs=len(preferences),
-        arms=(*outcomes.values(), *trained, *selected),
+        arms=(*trained, *selected),
     )
+
+
+def _of_ours(course: Course, preferences: Sequence[Preference], rewards: Rewards, meter: Meter) -> list[ArmOutcome]:
+    """Every arm that our own optimisers train; a guarded one knows its best stop from the unguarded one before it."""
+    outcomes: list[ArmOutcome] = []
+    twins: dict[str, ArmOutcome] = {}
+    arms: dict[str, LoopArm | LabelArm] = {**LOOP_ARMS, **LABEL_ARMS}
+    for name, arm in arms.items():
+        if isinstance(arm, LoopArm):
+            policy = run_loop(course, name, arm, rewards, now=NOW)
+        else:
+            policy = run_labels(course, name, arm, preferences, rewards, now=NOW)
+        outcomes.append(meter.loop(name, policy, twins.get(arm.twin)))
+        twins.setdefault(arm.twin, outcomes[-1])
+    return outcomes
 
 
 def _of_trl(python: Path, course: Course, preferences: Sequence[Preference], meter: Meter) -> list[ArmOutcome]:

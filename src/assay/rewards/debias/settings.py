@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from assay.records.record import Value
-from assay.rewards.features import SURFACE_NAMES
+from assay.rewards.features import SURFACE_NAMES, surface_names
 
 
 class AugmentationSettings(Value):
@@ -60,7 +60,6 @@ class DebiasSettings(Value):
     @field_validator("surface")
     @classmethod
     def _columns_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = sorted(set(value) - set(SURFACE_NAMES))
-        if unknown or not value:
-            raise ValueError(f"expected names among {list(SURFACE_NAMES)}; got {unknown or 'none'}")
-        return value
+        if not value:
+            raise ValueError(f"expected names among {list(SURFACE_NAMES)}; got none")
+        return surface_names(value)
