@@ -177,13 +177,15 @@ def seed_outcome(seed, *arms):
     return SeedOutcome(seed=seed, base_loss=1.0, base=standing(0.0), reward_accuracy=0.6, pairs=400, arms=arms)
 
 
-def two_seeds(**assay):
+def two_seeds(*, dpo=None, **assay):
+    kept = {"peak": 1.2, "stop": 1.1}
     return [
         seed_outcome(
             seed,
             arm("single", peak=0.5, stop=-0.3),
             arm("wco", peak=0.6, stop=0.1),
             arm("Assay", **{"peak": 1.0 + seed / 10, "stop": 1.0, **assay}),
+            arm("Assay DPO", **kept | (dpo or {})),
         )
         for seed in (0, 1)
     ]
@@ -214,13 +216,17 @@ def test_the_bars_hold_for_a_stack_that_keeps_its_gold_and_each_miss_is_named():
     assert lost == ["Assay: gold kept"]
     behind = [bar.name for bar in bars_of(two_seeds(peak=0.6, stop=0.59)) if not bar.holds]
     assert behind == ["Assay: gold less WCO's best stop, low end"]
+    labels = [bar.name for bar in bars_of(two_seeds(dpo={"stop": 0.5})) if not bar.holds]
+    assert labels == ["Assay DPO: gold kept", "Assay DPO: gold less WCO's best stop, low end"]
     assert gap_to_wco(two_seeds()).mean == pytest.approx(0.4)
+    assert gap_to_wco(two_seeds(), "Assay DPO").mean == pytest.approx(0.5)
 
 
 def test_with_one_seed_no_interval_is_claimed():
     (one, _) = two_seeds()
     assert gap_to_wco([one]) is None
-    assert [bar.name for bar in bars_of([one]) if bar.measured is None] == ["Assay: gold less WCO's best stop, low end"]
+    unknown = [bar.name for bar in bars_of([one]) if bar.measured is None]
+    assert unknown == [f"{name}: gold less WCO's best stop, low end" for name in ("Assay", "Assay DPO")]
 
 
 def test_the_base_learns(tmp_path):

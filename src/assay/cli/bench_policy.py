@@ -31,6 +31,7 @@ def policy(
     """Train a small transformer, push it against learnt rewards arm by arm, and say what each arm kept of the gold."""
     from assay.bench.policy import PolicySettings, bars_of, gap_to_wco, rows_of, run_seeds
     from assay.bench.policy.presets import FIRST_SEED, QUICK
+    from assay.bench.policy.summary import GUARDED
 
     settings = QUICK if quick else PolicySettings()
     first = FIRST_SEED if first_seed is None else first_seed
@@ -38,10 +39,10 @@ def policy(
     workers = min(len(chosen), processes or os.cpu_count() or 1)
     outcomes = run_seeds(chosen, settings, processes=workers, peer_python=peer_python, done=_say)
     _show(outcomes)
-    gap = gap_to_wco(outcomes)
+    gaps = {name: gap_to_wco(outcomes, name) for name in GUARDED}
     details = {
         "settings": settings.model_dump(mode="json"),
-        "gap_to_wco": None if gap is None else gap._asdict(),
+        "gap_to_wco": {name: None if gap is None else gap._asdict() for name, gap in gaps.items()},
         "rows": [row._asdict() for row in rows_of(outcomes)],
         "seeds": [outcome.model_dump(mode="json") for outcome in outcomes],
     }
@@ -57,7 +58,7 @@ def _say(outcome: "SeedOutcome") -> None:
 
 def _show(outcomes: "Sequence[SeedOutcome]") -> None:
     from assay.bench.policy import gap_to_wco, rows_of
-    from assay.bench.policy.summary import base_prevalence
+    from assay.bench.policy.summary import GUARDED, base_prevalence
 
     base = base_prevalence(outcomes)
     table = Table(Column("arm", no_wrap=True), "best", "at stop", "kept", "over-opt.", "KL", *base, "words")
@@ -68,11 +69,12 @@ def _show(outcomes: "Sequence[SeedOutcome]") -> None:
         numbers = (f"{row.peak:.2f}", f"{row.stop:.2f}", kept, f"{row.over_optimised:.0%}", f"{row.kl:.1f}")
         table.add_row(row.arm, *numbers, *shares, f"{row.words:.1f}")
     console.print(table)
-    gap = gap_to_wco(outcomes)
-    if gap is not None:
-        console.print(
-            f"Assay where it stops less WCO's best stop: {gap.mean:+.2f} s.d. [{gap.low:+.2f}, {gap.high:+.2f}]"
-        )
+    for name in GUARDED:
+        gap = gap_to_wco(outcomes, name)
+        if gap is not None:
+            console.print(
+                f"{name} where it stops less WCO's best stop: {gap.mean:+.2f} s.d. [{gap.low:+.2f}, {gap.high:+.2f}]"
+            )
 
 
 def _words(outcomes: "Sequence[SeedOutcome]") -> str:
