@@ -108,6 +108,13 @@ def test_the_gap_rings_where_the_panel_falls_from_its_best_while_the_proxy_rises
     assert "fell 0.31" in alarms[3].message
 
 
+def test_a_panel_that_stays_behind_sends_the_run_back_to_where_it_stood_best():
+    alarms = run("proxy_panel_gap", rewards(0, 0.1), rewards(0.2, 0.12), rewards(0.4, 0.05), rewards(1.0, 0.08))
+    assert [alarm is not None for alarm in alarms] == [False, False, False, True]
+    assert alarms[3].evidence["best_step"] == 1
+    assert "only -0.02" in alarms[3].message
+
+
 def test_a_panel_that_falls_together_with_the_proxy_is_no_gap():
     assert rings("proxy_panel_gap", rewards(0, 0), rewards(0.9, 0.8), rewards(0.4, 0.3)) == [False, False, False]
 

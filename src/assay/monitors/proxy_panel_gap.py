@@ -8,6 +8,9 @@ observation, it rings when
     stays behind: the proxy gained `least_proxy_gain`, and panel gain + z e < least_share * proxy gain, or
     falls:        the panel lies more than z_fall e below its best so far, and the proxy has risen since.
 
+Both name the step at which the panel stood best, so that a run goes back to where people who teach nothing liked it
+most, which may be its start.
+
 Catches: gains that only the proxy sees, such as its own noise and the habits of its own annotators.
 Does not catch: an error that both panels of people share; it then rises in both. A panel that does not follow is also
 what a weak panel looks like: read its held-out accuracy before believing it.
@@ -54,7 +57,8 @@ def proxy_panel_gap(settings: ProxyPanelGapSettings) -> RuleMonitor:
         best = max(history, key=lambda seen: seen.values[PANEL])
         error = math.sqrt(2 / max(min(start[COUNT], here[COUNT]), 1))
         proxy_gain, panel_gain = here[PROXY] - start[PROXY], here[PANEL] - start[PANEL]
-        evidence = {"proxy_gain": proxy_gain, "panel_gain": panel_gain, "standard_error": error}
+        gains = {"proxy_gain": proxy_gain, "panel_gain": panel_gain, "standard_error": error}
+        evidence = {**gains, "best_step": float(best.step)}
         needed = settings.least_share * proxy_gain
         if proxy_gain >= settings.least_proxy_gain and panel_gain + settings.z * error < needed:
             message = f"the proxy gained {proxy_gain:.2f} reference s.d., the watch panel only {panel_gain:+.2f}"
@@ -64,7 +68,7 @@ def proxy_panel_gap(settings: ProxyPanelGapSettings) -> RuleMonitor:
             message = (
                 f"the watch panel fell {fall:.2f} reference s.d. from its best at step {best.step}, the proxy rose"
             )
-            return Finding(message, fall, settings.z_fall * error, {**evidence, "best_step": float(best.step)})
+            return Finding(message, fall, settings.z_fall * error, evidence)
         return None
 
     return RuleMonitor(name=NAME, action=settings.action, reads=frozenset({PROXY, PANEL, COUNT}), rule=rule)
