@@ -84,7 +84,8 @@ def assert_same_trajectory(found, expected):
     (log, weights), (expected_log, expected_weights) = found, expected
     assert len(log) == len(expected_log)
     for entry, other in zip(log, expected_log, strict=True):
-        assert entry == pytest.approx(other, rel=1e-5, abs=1e-5)
+        # Log-ratios are differences of sums of hundreds of nats, of which single precision keeps 3e-5.
+        assert entry == pytest.approx(other, rel=1e-5, abs=1e-4)
     assert weights.keys() == expected_weights.keys()
     # Adam divides a gradient by its own size, so that rounding of the smallest ones shows: an eighth of a step at most.
     for name, value in weights.items():

@@ -123,6 +123,7 @@ class DpoTask:
         terms = preference_loss(settings.loss_type, pairs, settings.knobs(self._beta.value))
         value = (weight * terms.loss).sum() / len(step)
         metrics = _metrics(pairs, terms.chosen_reward, terms.rejected_reward, of=len(step))
+        metrics["num_tokens"] = float(sum(len(pair.completion) for pair in encoded))
         tokens = sum(float(self._labels.weight[i]) * len(self._chosen[i].completion) for i in step)
         if settings.weight_of_sft and tokens:
             nll = chosen_nll(pairs, weight, tokens=tokens)
@@ -171,7 +172,8 @@ def dpo_step(
     batch = _pairs(pairs, sequence_logprobs(lm, pairs), ref, label)
     terms = preference_loss("sigmoid", batch, Knobs(beta=beta))
     metrics = _metrics(batch, terms.chosen_reward, terms.rejected_reward, of=len(label))
-    return StepLoss(terms.loss.mean(), {**metrics, "beta": beta})
+    tokens = float(sum(len(pair.completion) for pair in pairs))
+    return StepLoss(terms.loss.mean(), {**metrics, "num_tokens": tokens, "beta": beta})
 
 
 class _Labels(NamedTuple):

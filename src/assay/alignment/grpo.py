@@ -103,6 +103,7 @@ class GrpoTask:
             found = self._part(drawn, [share[k] for k in rows], torch.cat([weights[k] for k in rows]))
             part = sum(self._counts_for(pairs[k]) for k in rows) / sum(map(self._counts_for, pairs))
             terms = {"clip_ratio/low_mean": found.clip_low * part, "clip_ratio/high_mean": found.clip_high * part}
+            terms["num_tokens"] = float(sum(len(pairs[k].completion) for k in rows))
             loss = found.loss * part if self._settings.loss_type in IN_REWARD else found.loss
             yield StepLoss(loss, terms | once)
             once = {}

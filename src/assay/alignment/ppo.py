@@ -89,7 +89,8 @@ class PpoTask:
         once = {**drawn.measured, "kl_coef": self.kl_coef.value}
         for rows in packs(pairs, max_tokens=GROUP_TOKENS):
             terms = self._part(drawn, [share[k] for k in rows])
-            part = sum(len(pairs[k].completion) for k in rows) / tokens
+            own = sum(len(pairs[k].completion) for k in rows)
+            part = own / tokens
             self._critic.add(terms.loss * part)
             metrics = {
                 "loss/policy": terms.policy_loss,
@@ -100,7 +101,8 @@ class PpoTask:
             }
             # The critic sees states without a gradient, so what is left for the adapters is the policy's part.
             loss = (terms.loss - terms.value_loss) * part
-            yield StepLoss(loss, {name: value * part for name, value in metrics.items()} | once)
+            counted = {"num_tokens": float(own), **once}
+            yield StepLoss(loss, {name: value * part for name, value in metrics.items()} | counted)
             once = {}
         self._critic.learn()
 

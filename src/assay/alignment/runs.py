@@ -22,6 +22,8 @@ from assay.alignment.sampling import PolicySampler
 from assay.alignment.scoring import StepScorer, TrainingRewards
 from assay.alignment.settings import DpoSettings, SftSettings, TrainerSettings
 from assay.alignment.sft import SftTask
+from assay.alignment.trackers import Tracked
+from assay.alignment.tracking import tracking
 from assay.alignment.trainer import Shareable, Task, train
 from assay.lm import LanguageModel, Sampling, add_lora, generate, load_adapter, save_adapter
 from assay.lm.adapters import POLICY
@@ -161,13 +163,21 @@ def take_steps(
     *begins_with: str,
 ) -> int:
     """Train and return the steps taken. `begins_with` names what else a resumed run must share: start and rewards."""
-    on_step = context.on_step
     plain = settings.model_dump(mode="json")
-    fingerprint = digest(
-        {"settings": plain, "data": data_hash, "model": lm.id, "seed": context.seed, "from": list(begins_with)}
-    )
+    named = {"data": data_hash, "model": lm.id, "seed": context.seed, "from": list(begins_with)}
+    fingerprint = digest({"settings": {**plain, "report_to": None}, **named})
     _require_shared(task, context.group)
-    with nullcontext() if observer is None else observer.noting_a_break():
+    told = settings.report_to if context.group.is_leader else ()
+    with (
+        nullcontext() if observer is None else observer.noting_a_break(),
+        tracking(told, Tracked(context.name, context.directory, _flat(plain), 1)) as tracked,
+    ):
+
+        def on_step(step: int, entry: dict[str, float]) -> None:
+            tracked.on_step(step, entry, () if observer is None else observer.checkpoints)
+            if context.on_step is not None:
+                context.on_step(step, task.steps, entry)
+
         result = train(
             lm,
             task,
@@ -176,8 +186,9 @@ def take_steps(
             fingerprint=fingerprint,
             observer=observer,
             resume=context.resume,
-            progress=None if on_step is None else lambda step, entry: on_step(step, task.steps, entry),
+            progress=on_step,
         )
+        tracked.on_checkpoints(() if observer is None else observer.checkpoints)
     return result.steps
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from assay.alignment.estimators import AdvantageScale, KlEstimator
 from assay.alignment.losses.preference import REFERENCE_FREE, WITHOUT_MARGIN, Knobs, LossType, sft_weight_of
 from assay.alignment.teachers import TeacherMean
+from assay.alignment.trackers import TrackerName
 from assay.lm import LoraSettings
 from assay.lm.step_size import Schedule
 from assay.records.record import Value
@@ -29,6 +30,8 @@ class TrainerSettings(Value):
     """Gradients are scaled down to this norm."""
     weight_decay: float = Field(default=0.0, ge=0)
     """AdamW's decay of the adapter weights."""
+    report_to: tuple[TrackerName, ...] = ("tensorboard",)
+    """Trackers that are told the run's numbers: `tensorboard`, `mlflow` and `wandb` (extras); [] for none."""
     save_steps: int = Field(default=10, ge=1)
     """A checkpoint of everything needed to resume is kept after every so many steps."""
     save_total_limit: int = Field(default=1, ge=1)

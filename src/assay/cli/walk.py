@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -37,6 +38,14 @@ class Outcome:
     tokens: int = 0
     skipped: tuple[str, ...] = ()
     said: str = ""
+
+
+class Advance(Protocol):
+    """Moves a progress bar on by a count, and says something beside it."""
+
+    def __call__(self, count: int, said: str | None = None, /) -> None:
+        """`said` None leaves what stands there."""
+        ...
 
 
 Stage = Callable[["Walk"], Outcome]
@@ -79,14 +88,20 @@ class Walk:
         return lm
 
     @contextmanager
-    def bar(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
-        """A progress bar; call the yielded function with how much was done."""
+    def bar(self, what: str, total: int) -> Iterator[Advance]:
+        """A progress bar; call the yielded function with how much was done, and with what to say beside the bar."""
         if self._progress is None:
-            yield lambda _count: None
+            yield lambda _count, _said=None: None
             return
-        task = self._progress.add_task(what, total=total)
+        task = self._progress.add_task(what, total=total, said="")
+
+        def advance(count: int, said: str | None = None) -> None:
+            if self._progress is not None:
+                told: dict[str, Any] = {} if said is None else {"said": said}
+                self._progress.update(task, advance=count, **told)
+
         try:
-            yield lambda count: self._progress.advance(task, count) if self._progress else None
+            yield advance
         finally:
             self._progress.remove_task(task)
 
@@ -124,6 +139,7 @@ def run_stage(walk: Walk, name: str, stage: Stage, *, label: str) -> StageRecord
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[said]}[/dim]"),
     )
     with Progress(*columns, console=console, transient=True) as walk._progress:
         outcome = _shielded(stage, walk)

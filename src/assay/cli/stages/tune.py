@@ -1,7 +1,7 @@
 """Tune: the policies of a run: SFT, DPO on people's preferences, the unguarded and the guarded loop, best-of-n."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -26,7 +26,8 @@ from assay.cli.stages.auditing import open_audit
 from assay.cli.stages.learn import PLAIN, choose, open_reward, require_texts_fit
 from assay.cli.stages.limited import with_limits
 from assay.cli.stages.optimised import open_optimised
-from assay.cli.walk import Outcome, Walk, stage_seed
+from assay.cli.training_line import TrainingLine
+from assay.cli.walk import Advance, Outcome, Walk, stage_seed
 from assay.lm import Sampling, generate, load_adapter
 from assay.monitors import MonitorBank, build_monitors, default_monitors
 from assay.monitors.component_dominance import component_names
@@ -192,11 +193,13 @@ def _online(walk: Walk, name: str, settings: OnlineDpoSettings, *, reward: str =
     return store_policy(walk, policy, how_it_ended(policy))
 
 
-def run_context(walk: Walk, name: str, advance: Callable[[int], None]) -> RunContext:
+def run_context(walk: Walk, name: str, advance: Advance) -> RunContext:
     """What a run of that name is handed: its directory, seed and clock, and a line on the terminal a checkpoint."""
+    line = TrainingLine()
 
     def on_checkpoint(observation: Observation) -> None:
         v = observation.values
+        advance(0, line.on_checkpoint(v))
         panel = f"panel {v['watch/panel_reward']:+.2f}  " if "watch/panel_reward" in v else ""
         console.print(
             f"    step {observation.step:3d}  KL {v['alignment/kl']:6.2f}  proxy {v['alignment/proxy_reward']:+.2f}  "
@@ -211,7 +214,7 @@ def run_context(walk: Walk, name: str, advance: Callable[[int], None]) -> RunCon
         seed=stage_seed(walk.config, "loop" if name in ("guarded", "unguarded") else name),
         now=now,
         resume=walk.resume,
-        on_step=lambda *_: advance(1),
+        on_step=lambda _step, _steps, entry: advance(1, line.on_step(entry)),
         on_checkpoint=on_checkpoint,
         group=walk.group,
         completions=_completions(walk),
