@@ -16,7 +16,7 @@ from sqlalchemy import event, inspect, text
 from assay.records.conversation import user_prompt
 from assay.records.errors import StorageError
 from assay.records.judgement import Item
-from assay.storage import RecordStore
+from assay.storage import RecordStore, Workspace
 from assay.storage.leases import LEASE_TIME, Leases, Work
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -168,11 +168,13 @@ def test_what_a_person_leaves_behind_is_free_for_others(leases):
 
 def test_queues_from_before_an_index_gain_it_when_they_are_opened(workspace, leases):
     with workspace.records.engine.begin() as connection:
-        connection.execute(text("DROP INDEX lease_by_turn"))
-    Leases(workspace.records)
-    found = inspect(workspace.records.engine).get_indexes("lease")
+        for statement in ("DROP INDEX lease_by_turn", "DROP TABLE alembic_version"):
+            connection.execute(text(statement))
+    again = Workspace(workspace.directory)
+    found = inspect(again.records.engine).get_indexes("lease")
     assert "lease_by_turn" in {index["name"] for index in found}
-    assert leases.take("q", "ada", now=NOW) is not None
+    assert Leases(again.records).take("q", "ada", now=NOW) is not None
+    again.close()
 
 
 def test_a_record_that_cannot_be_stored_leaves_the_lease_as_it_was(leases):

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, text
 
+from assay.storage import Workspace
 from assay.storage.leases import LEASE_TIME, Leases, Work
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -133,13 +134,15 @@ def test_the_next_item_within_a_limit_is_read_off_an_index_and_not_looked_for(le
 
 def test_queues_from_before_there_were_levels_gain_their_tables_when_they_are_opened(workspace, leases):
     with workspace.records.engine.begin() as connection:
-        for table in ("work_level", "level_tally"):
+        for table in ("work_level", "level_tally", "alembic_version"):
             connection.execute(text(f"DROP TABLE {table}"))
-    again = Leases(workspace.records)
+    opened = Workspace(workspace.directory)
+    again = Leases(opened.records)
     assert not again.has_levels("q")
     again.add("q", [Work("strong", "train", level=2)], wanted=2)
     assert again.standing("q", "ada", limit=0).total == 12
     assert again.standing("q", "ada").total == 13
+    opened.close()
 
 
 _QUEUES = itertools.count()

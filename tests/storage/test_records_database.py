@@ -142,6 +142,7 @@ def test_a_database_of_another_schema_version_is_refused(tmp_path: Path) -> None
     path = tmp_path / "assay.db"
     RecordStore(f"sqlite:///{path}").close()
     execute(path, "UPDATE schema_version SET version = 2")
+    execute(path, "DROP TABLE alembic_version")
     with pytest.raises(StorageError, match="schema version 1; got version 2"):
         RecordStore(f"sqlite:///{path}")
 

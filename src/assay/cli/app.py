@@ -31,6 +31,7 @@ from assay.cli import (
 )
 from assay.cli.context import error_console
 from assay.cli.init import init
+from assay.cli.migrate import migrate
 from assay.cli.run import demo, run
 from assay.records.errors import AssayError
 
@@ -41,6 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(init)
+app.command()(migrate)
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(preferences.app, name="preferences")
 app.add_typer(reward.app, name="reward")

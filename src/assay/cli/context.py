@@ -36,12 +36,17 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_workspace(directory: Path) -> Workspace:
-    """Open an existing workspace. Raises ConfigError when there is none."""
+def existing_workspace(directory: Path) -> Path:
+    """The directory of a workspace that is there. Raises ConfigError when there is none."""
     if not is_workspace(directory):
         todo = f"make one with `assay init --workspace {directory}`"
         raise ConfigError(explain(expected=f"a workspace in {directory}", got="none", do=todo))
-    return Workspace(directory)
+    return directory
+
+
+def open_workspace(directory: Path) -> Workspace:
+    """Open an existing workspace. Raises ConfigError when there is none."""
+    return Workspace(existing_workspace(directory))
 
 
 def made(what: str, record_id: str, *, next_command: str) -> None:

@@ -2,71 +2,30 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import cache
 from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Index,
-    Integer,
-    MetaData,
-    Row,
-    Select,
-    String,
-    Table,
-    Text,
-    bindparam,
-    func,
-    inspect,
-    select,
-)
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from assay.records.errors import StorageError, explain
 from assay.records.record import Record
-from assay.storage.dialect import (
-    has_tables,
-    insert_absent,
-    make_tables,
-    number_of,
-    open_engine,
-    storage_errors,
-    without_password,
-    writing,
-)
+from assay.storage.dialect import insert_absent, number_of, open_engine, storage_errors, without_password, writing
+from assay.storage.record_tables import record_table
+from assay.storage.schema import prepare
 from assay.storage.sealing import Seals, is_sealed, opened_body, remnant, sealed_body
 
 R = TypeVar("R", bound=Record)
 Which = Literal["all", "newest", "count"]
 BATCH = 500
 
-SCHEMA_VERSION = 1
-SCHEMA_LOCK = number_of("schema")
 RECORDS_LOCK = number_of("records")
 """Held alone by whoever stores many records, and shared by whoever stores some in a transaction that holds more: two
 who store the same records in another order would wait for each other."""
 
 _PREFIX = re.compile(r"[0-9a-f]{1,64}")
 _AFTER_HEX = "g"  # sorts after every digit of an identity
-
-metadata = MetaData()
-record_table = Table(
-    "record",
-    metadata,
-    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    # compared by bytes, as SQLite does, so that a server's language does not matter to a prefix
-    Column("id", String(64).with_variant(String(64, collation="C"), "postgresql"), nullable=False),
-    Column("kind", String(40), nullable=False),
-    Column("split", String(20), nullable=True),
-    Column("subject", String(200), nullable=True),
-    Column("body", Text, nullable=False),
-    Index("record_identity", "kind", "id", unique=True),
-    Index("record_by_split", "kind", "split", "seq"),
-    Index("record_by_subject", "kind", "subject", "seq"),
-)
-schema_table = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
 _COLUMNS = record_table.c
 _THIS = (_COLUMNS.kind == bindparam("kind_")) & (_COLUMNS.id == bindparam("id_"))
@@ -88,13 +47,16 @@ class RecordStore:
     `engine` is for this room's other tables, which must change in one transaction with records. With `seals`, what
     people wrote is kept under their keys; a record whose key was destroyed comes without it, under its old identity.
 
-    Raises StorageError when the database cannot be opened or written, or was made by another schema version.
+    Raises StorageError when the database cannot be opened or written, or is at another revision of
+    the schema.
     """
 
     def __init__(self, url: str, *, seals: Seals | None = None) -> None:
         self.engine, self.seals = open_engine(url), seals
-        with storage_errors(without_password(url)):
-            self._prepare(without_password(url))
+        with ExitStack() as unless_ready, storage_errors(without_password(url)):
+            unless_ready.callback(self.engine.dispose)
+            prepare(self.engine, without_password(url))
+            unless_ready.pop_all()
 
     def put(self, record: Record, *, split: str | None = None, subject: str | None = None) -> str:
         """Store one record and return its identity."""
@@ -256,17 +218,6 @@ class RecordStore:
         with storage_errors("the database"), self.engine.connect() as connection:
             return connection.execute(query, values).all()
 
-    def _prepare(self, where: str) -> None:
-        """Make the tables of a new database, or refuse one of another schema before touching it."""
-        with self.engine.connect() as connection:
-            if _version(connection, where) == SCHEMA_VERSION and has_tables(connection, metadata):
-                return
-        with writing(self.engine, SCHEMA_LOCK) as connection:
-            found = _version(connection, where)
-            make_tables(connection, metadata)
-            if found is None:
-                connection.execute(schema_table.insert().values(version=SCHEMA_VERSION))
-
 
 @cache
 def _query(which: Which, *, by_split: bool, by_subject: bool) -> Select[Any]:
@@ -281,18 +232,6 @@ def _query(which: Which, *, by_split: bool, by_subject: bool) -> Select[Any]:
     if which == "newest":
         return query.order_by(_COLUMNS.seq.desc()).limit(bindparam("most"))
     return query if which == "count" else query.order_by(_COLUMNS.seq)
-
-
-def _version(connection: Connection, where: str) -> int | None:
-    """The schema version that a database states, or None where it is new. Raises StorageError for another one."""
-    found: list[int] = []
-    if inspect(connection).has_table(schema_table.name):
-        found = list(connection.execute(select(schema_table.c.version)).scalars())
-    if found not in ([], [SCHEMA_VERSION]):
-        expected = f"a database of schema version {SCHEMA_VERSION}"
-        todo = "open it with the Assay version that wrote it, or choose another directory"
-        raise StorageError(explain(expected=expected, got=f"version {found[0]} at {where}", do=todo))
-    return found[0] if found else None
 
 
 def _refuse_moves(connection: Connection, values: Sequence[dict[str, str | None]]) -> None:

@@ -1,4 +1,4 @@
-"""Dialect: what SQLite and PostgreSQL do differently: opening, one writer at a time, insert where absent, new tables.
+"""Dialect: what SQLite and PostgreSQL do differently: opening, one writer at a time, insert where absent.
 
 SQLite lets one transaction write at a time. PostgreSQL lets many, so that what must not happen at once takes an
 advisory lock, which ends with its transaction or with the process that held it.
@@ -14,11 +14,9 @@ from sqlalchemy import (
     Connection,
     Engine,
     Insert,
-    MetaData,
     Table,
     create_engine,
     event,
-    inspect,
     literal,
     make_url,
     select,
@@ -104,24 +102,6 @@ def _insert_absent(table: Table, dialect: str) -> Insert:
         return sqlite.insert(table).on_conflict_do_nothing()
     # psycopg does not say how many of many rows it inserted
     return postgresql.insert(table).on_conflict_do_nothing().returning(literal(1))
-
-
-def make_tables(connection: Connection, metadata: MetaData) -> None:
-    """Make the tables, and the indexes of tables, that are not there yet."""
-    metadata.create_all(connection)
-    for table in metadata.tables.values():
-        for index in table.indexes:
-            index.create(connection, checkfirst=True)
-
-
-def has_tables(connection: Connection, metadata: MetaData) -> bool:
-    """Whether all these tables are there with all their indexes."""
-    inspector = inspect(connection)
-    return all(
-        inspector.has_table(table.name)
-        and {index.name for index in table.indexes} <= {index["name"] for index in inspector.get_indexes(table.name)}
-        for table in metadata.tables.values()
-    )
 
 
 def _use_wal(connection: Any, _record: object) -> None:

@@ -1,11 +1,12 @@
 """Lease tables: the queues of items and who holds which, as `storage.leases` reads and writes them."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table
 
-lease_metadata = MetaData()
+from assay.storage.record_tables import metadata
+
 work_table = Table(
     "work",
-    lease_metadata,
+    metadata,
     Column("queue", String(80), primary_key=True),
     Column("item", String(64), primary_key=True),
     Column("split", String(20), nullable=False),
@@ -18,7 +19,7 @@ work_table = Table(
 )
 lease_table = Table(
     "lease",
-    lease_metadata,
+    metadata,
     Column("queue", String(80), primary_key=True),
     Column("annotator", String(200), primary_key=True),
     Column("item", String(64), primary_key=True),
@@ -39,7 +40,7 @@ lease_table = Table(
 # what the order of a level is read from: to pass over a million works of other levels takes longer than to serve one.
 level_table = Table(
     "work_level",
-    lease_metadata,
+    metadata,
     Column("queue", String(80), primary_key=True),
     Column("item", String(64), primary_key=True),
     Column("is_check", Boolean, nullable=False),
@@ -50,7 +51,7 @@ level_table = Table(
 )
 level_tally_table = Table(
     "level_tally",
-    lease_metadata,
+    metadata,
     Column("queue", String(80), primary_key=True),
     Column("level", Integer, primary_key=True),
     Column("items", Integer, nullable=False),
@@ -58,7 +59,7 @@ level_tally_table = Table(
 )
 tally_table = Table(  # counted as it changes: to count a million items takes longer than to serve one
     "queue_tally",
-    lease_metadata,
+    metadata,
     Column("queue", String(80), primary_key=True),
     Column("items", Integer, nullable=False),
     Column("full", Integer, nullable=False),

@@ -21,9 +21,10 @@ from sqlalchemy.sql.dml import ReturningDelete
 from assay.records.record import Record
 from assay.storage import lease_queries as queries
 from assay.storage import levels
-from assay.storage.database import RECORDS_LOCK, SCHEMA_LOCK, RecordStore, record_table
-from assay.storage.dialect import has_tables, hold, insert_absent, make_tables, number_of, storage_errors, writing
-from assay.storage.lease_tables import lease_metadata, tally_table, work_table
+from assay.storage.database import RECORDS_LOCK, RecordStore
+from assay.storage.dialect import hold, insert_absent, number_of, storage_errors, writing
+from assay.storage.lease_tables import tally_table, work_table
+from assay.storage.record_tables import record_table
 
 LeaseState = Literal["held", "answered", "skipped"]
 Stored = tuple[Record, str | None, str | None]
@@ -87,12 +88,6 @@ class Leases:
     def __init__(self, records: RecordStore) -> None:
         self.records = records
         self._engine = records.engine  # the same room, the same database: answer and lease end in one transaction
-        with storage_errors("the leases"):
-            with self._engine.connect() as connection:
-                is_made = has_tables(connection, lease_metadata)
-            if not is_made:
-                with writing(self._engine, SCHEMA_LOCK) as connection:
-                    make_tables(connection, lease_metadata)
 
     def add(self, queue: str, works: Iterable[Work], *, wanted: int | None) -> int:
         """Put items into a queue and return how many were new; `wanted` people may answer each, None: everybody."""

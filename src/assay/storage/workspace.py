@@ -1,6 +1,7 @@
 """Workspace: one directory with everything of a project: records, artifacts, ledger, keys and reports."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assay.records.errors import StorageError, explain
 from assay.storage.artifacts import ArtifactStore, write_atomically
@@ -8,8 +9,12 @@ from assay.storage.database import RecordStore
 from assay.storage.dialect import without_password
 from assay.storage.firewall import Firewall
 from assay.storage.ledger import Ledger
+from assay.storage.lock import run_lock
 from assay.storage.sealing import KEYS_FILE, Seals
 from assay.storage.splits import EvaluationView, TrainingView
+
+if TYPE_CHECKING:
+    from assay.storage.migrating import Migration
 
 FILE, ADDRESS = "assay.db", "database.url"
 
@@ -40,6 +45,17 @@ class Workspace:
 def is_workspace(directory: Path) -> bool:
     """Whether a workspace was made in this directory."""
     return (directory / FILE).exists() or (directory / ADDRESS).exists()
+
+
+def migrate_workspace(directory: Path) -> "Migration":
+    """Bring the database of a workspace to the newest revision, while no run and no other migration is going on.
+
+    Raises BusyError where one is, StorageError where the database stays as it was.
+    """
+    from assay.storage.migrating import migrate  # Alembic takes longer to import than a workspace to open
+
+    with run_lock(directory):
+        return migrate(_address(directory, None))
 
 
 def _address(directory: Path, wanted: str | None) -> str:

@@ -1,0 +1,1 @@
+"""Versions: the revisions, one file each, in the order of their numbers; none goes back."""
