@@ -5,6 +5,7 @@ from test_annotation_page import _enter, chromium, open_page, serve  # noqa: F40
 
 from assay.feedback.accounts import open_account
 from assay.feedback.campaign import Run
+from assay.feedback.panels import Panel
 from assay.feedback.profiles import raise_floor
 from assay.feedback.recruiting import recruit
 from assay.feedback.schemes import Attribute, Scheme
@@ -33,6 +34,8 @@ def check():
 
 def test_the_pages_of_an_annotator(open_page, serve, workspace, now, check):  # noqa: F811
     raise_floor(workspace.records, caution="careful", avoided=("hate",), by="eve", now=now)
+    panel = Panel(campaign="kitchen", traits={"age": ("18-34", "35+")}, created_at=now)
+    workspace.records.put(panel, subject="kitchen")
     site = serve(texts=("one", "two"))
     page = open_page()
     page.goto(site)

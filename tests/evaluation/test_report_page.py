@@ -1,6 +1,7 @@
 """Report page: complete, self-contained, safe with hostile text, and the same bytes for the same records."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -9,6 +10,7 @@ from assay.evaluation.report import Dossier, write_report
 from assay.evaluation.report.page import render
 from assay.records.errors import StorageError
 from assay.records.evidence import SamplePair
+from assay.records.preference import GroupDifference, MinorityReport
 
 HOSTILE = "<script>alert('x')</script> $\\frac{1}{0}$ \"><img src=http://evil.example/x onerror=1> {{ 7*7 }} \ufffe"
 
@@ -95,6 +97,42 @@ def test_the_page_says_what_matters(evidence, text):
         assert told in text, told
     assert text.count("<svg") == 4
     assert text.count("✕ failed") == 1
+
+
+def test_the_views_of_groups_are_shown_where_there_is_a_minority_report_and_nowhere_else(evidence, dossier, text):
+    assert "Where groups judge differently" not in text
+    south = GroupDifference(
+        group="region: <b>south</b>",
+        members=15,
+        topic="all pairs",
+        pairs=6,
+        gap=0.5,
+        p_value=0.001,
+        significant_pairs=("k",),
+    )
+    minority = MinorityReport(
+        differences=(south,), tests=4, suppressed=3, smallest_group=5, false_discovery_rate=0.05, declarations=("d",)
+    )
+    aggregation = dossier.aggregation.model_copy(update={"minority": minority})
+    shown = render(evidence, replace(dossier, aggregation=aggregation))
+    assert Page(shown).headings[-3:] == ["Where groups judge differently", "What was skipped, and why", "Provenance"]
+    for told in (
+        "Of 4 comparisons",
+        "1 went beyond",
+        "(false discoveries held at 5%)",
+        "fewer than 5 people",
+        "3 groups were left out",
+        "agreed to this use",
+        "&lt;b&gt;south",
+        "50 points",
+        "0.0010",
+        "1 of 6",
+    ):
+        assert told in shown, told
+    nothing = minority.model_copy(update={"differences": (), "declarations": None})
+    aggregation = dossier.aggregation.model_copy(update={"minority": nothing})
+    shown = render(evidence, replace(dossier, aggregation=aggregation))
+    assert "none went beyond" in shown and "agreed to this use" not in shown
 
 
 def test_a_panel_of_people_is_not_called_simulated(evidence, dossier):

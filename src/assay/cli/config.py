@@ -156,6 +156,8 @@ class RunConfig(Value):
     sampling: SamplingConfig = SamplingConfig()
     aggregation: str = "joint"
     """How judgements become the preferences that train; those that judge are always aggregated by `joint`."""
+    traits: Path | None = None
+    """What groups people whose judgements train: a CSV file, or `declared`; None makes no minority report."""
     reward: RewardChoice = RewardChoice()
     further_rewards: dict[str, dict[str, Any]] | None = None
     """Rewards to fit beside the proxy: by name, the keys of `reward`."""

@@ -14,7 +14,7 @@ from assay.feedback.exporting import export as export_
 from assay.feedback.formats import WRITERS
 from assay.feedback.pseudonyms import key_path
 from assay.feedback.tokens import close_tokens, make_token
-from assay.feedback.withdrawal import made_from
+from assay.feedback.withdrawal import made_from, made_with_groups
 from assay.feedback.withdrawal import withdraw as withdraw_
 from assay.records.consent import Purpose
 from assay.web.security import signing_key
@@ -100,10 +100,12 @@ def withdraw(
     space = open_workspace(workspace)
     done = withdraw_(queue_of(space.records), annotator, now=now())
     stale = made_from(space.records, done.judgements, done.demonstrations)
+    of_groups = made_with_groups(space.records)
     space.close()
     console.print(f"{len(done.judgements)} judgements taken back; exports and new fits go without them")
-    for kind, identities in stale._asdict().items():
+    every = [sorted({*one, *other}) for one, other in zip(stale, of_groups, strict=True)]
+    for kind, identities in zip(stale._fields, every, strict=True):
         console.print(f"stale {kind}: " + (", ".join(one[:12] for one in identities) or "none"))
-    if any(stale):
+    if any(every):
         console.print("make them again in this order: preferences, rewards, policies, their evidence, a release")
     made("withdrawal", done.id, next_command=f"assay preferences fit --workspace {workspace}")

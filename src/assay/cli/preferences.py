@@ -10,6 +10,8 @@ import typer
 from rich.table import Table
 
 from assay.cli.context import DEFAULT_WORKSPACE, WorkspaceOption, console, made, now, open_workspace
+from assay.cli.known_traits import known_traits
+from assay.feedback.withdrawal import outdated
 from assay.preferences import aggregate_jointly, aggregate_split, cells_of, select_mixture, tabulate
 from assay.preferences.agreement_views import (
     AgreementView,
@@ -22,21 +24,29 @@ from assay.preferences.agreement_views import (
 )
 from assay.preferences.noisy_counts import noisy_counts
 from assay.preferences.registry import AGGREGATORS
-from assay.preferences.traits import read_traits, value_of_trait
+from assay.preferences.traits import Declared, read_traits, shown_values, value_of_trait
 from assay.records.errors import ConfigError, InputError, explain
 from assay.records.judgement import Judgement
 from assay.records.preference import AggregationReport
-from assay.storage import SplitName
+from assay.storage import RecordStore, SplitName
+from assay.storage.permission import permission
+from assay.storage.splits import purpose_of
 
 app = typer.Typer(no_args_is_help=True, help="Add judgements up to preferences, with their uncertainty.")
 
 SplitOption = Annotated[SplitName, typer.Option("--split", help="The split whose judgements are read.")]
 
 
-TraitsOption = Annotated[Path | None, typer.Option("--traits", help="CSV: annotator, then a column a trait.")]
+TraitsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--traits", help="CSV: annotator, then a column a trait; or `declared`, what people told on the site."
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Draws random groups, times or noise.")]
 DRIFT_BELOW = 0.05
-View = Literal["all", "pair", "attribute", "group", "profile", "day", "month", "year"]
+Plain = Literal["all", "pair", "attribute", "profile", "day", "month", "year"]
+View = Literal[Plain, "group"]
 
 
 @app.command()
@@ -55,12 +65,13 @@ def fit(
     if half_life_days is not None and method != "joint":
         do = "leave one of them out"
         raise ConfigError(explain(expected="--half-life-days with the method joint", got=method, do=do))
+    records = open_workspace(workspace).records
     result = aggregate_split(
-        open_workspace(workspace).records,
+        records,
         split,
         method=method if half_life_days is None else partial(aggregate_jointly, half_life_days=half_life_days),
         now=now(),
-        traits=None if traits is None else read_traits(traits),
+        traits=None if traits is None else known_traits(records, traits),
         seed=seed,
         tests_drift=drift,
     )
@@ -79,8 +90,9 @@ def agreement(
     limit: Annotated[int, typer.Option("--limit", min=1, help="Rows to print.")] = 40,
 ) -> None:
     """Show how far people agree: Krippendorff's alpha, Cohen's kappa and percent."""
-    judgements = open_workspace(workspace).records.all(Judgement, split=split)
-    views = _views(judgements, by, traits=traits, trait=trait)
+    records = open_workspace(workspace).records
+    judgements = records.all(Judgement, split=split)
+    views = _by_group(records, split, traits, trait) if by == "group" else _views(judgements, by)
     table = Table(by, "judgements", "pairs", "alpha", "kappa", "percent")
     for view in views[:limit]:
         numbers = ("-" if value is None else f"{value:.2f}" for value in (view.alpha, view.kappa))
@@ -91,12 +103,23 @@ def agreement(
         console.print(f"{len(views) - limit} more rows: raise --limit")
 
 
-def _views(judgements: list[Judgement], by: View, *, traits: Path | None, trait: str | None) -> list[AgreementView]:
-    if by == "group":
-        if traits is None or trait is None:
-            do = "give both, such as --traits people.csv --trait region"
-            raise ConfigError(explain(expected="--traits and --trait for groups", got="not both", do=do))
-        return agreement_by_group(judgements, value_of_trait(read_traits(traits), trait))
+def _by_group(records: RecordStore, split: SplitName, source: Path | None, trait: str | None) -> list[AgreementView]:
+    if source is None or trait is None:
+        do = "give both, such as --traits people.csv --trait region"
+        raise ConfigError(explain(expected="--traits and --trait for groups", got="not both", do=do))
+    traits, judgements = known_traits(records, source), records.all(Judgement, split=split)
+    if not isinstance(traits, Declared):
+        return agreement_by_group(judgements, value_of_trait(traits, trait))
+    judgements = permission(records, purpose_of(split)).of(judgements)
+    found = shown_values(traits, trait, tabulate(judgements).annotators)
+    if found.withheld:
+        console.print(
+            f"{found.withheld} groups withheld: fewer than {traits.smallest_group} people, or they leave so few"
+        )
+    return agreement_by_group(judgements, found.value_of)
+
+
+def _views(judgements: list[Judgement], by: Plain) -> list[AgreementView]:
     if by == "profile":
         return agreement_by_profile(judgements)
     if by == "pair":
@@ -161,13 +184,21 @@ def show(
     """Show an aggregation: agreement, contested pairs, and each annotator's reliability and side bias."""
     records = open_workspace(workspace).records
     if aggregation is not None:
-        _print_report(records.get(AggregationReport, aggregation))
+        _print_standing(records, records.get(AggregationReport, aggregation))
         return
     reports = records.all(AggregationReport, split=split.value)
     if not reports:
         do = f"run `assay preferences fit -w {workspace} --split {split.value}`"
         raise InputError(explain(expected=f"an aggregation of the split {split.value!r}", got="none", do=do))
-    _print_report(reports[-1])
+    _print_standing(records, reports[-1])
+
+
+def _print_standing(records: RecordStore, report: AggregationReport) -> None:
+    _print_report(report)
+    gone = outdated(records, report)
+    if gone:
+        do = "fit again, and what was made with the views of groups"
+        console.print(f"stale: {gone} people no longer agree to the use of what they told, or changed it; {do}")
 
 
 def _print_report(report: AggregationReport) -> None:

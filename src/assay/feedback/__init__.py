@@ -12,9 +12,9 @@ be asked about, `assignment` gives each person the next item by leases (which of
 `ethics` review of a campaign (declared in files, as schemes are: `declared`), `consent` by purpose, `withdrawal`,
 `erasure` of what people wrote and its `retention`, `accounts`, roles and `passwords`, `recruiting` from panel
 providers, `profiles` of what people want and `comfort` of what they would rather not see, `panels` of whom a campaign
-wants and `diversity` of who came, `fatigue` and breaks (with `company` in what was said), `quality` of their answers
-with their `habits` and `shares`, `check_fairness`, `demonstrations` from their edits. `simulated` is the panel of the
-demo, `prompts` and `data` are what it is asked.
+wants and `diversity` of who came, `group_consent` to what people told showing groups, `fatigue` and breaks (with
+`company` in what was said), `quality` of their answers with their `habits` and `shares`, `check_fairness`,
+`demonstrations` from their edits. `simulated` is the panel of the demo, `prompts` and `data` are what it is asked.
 """
 
 from assay.feedback.answering import Said, current_judgements

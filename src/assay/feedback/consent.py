@@ -4,12 +4,16 @@ The version is the hash of the text: whoever answered another text is asked agai
 and no to others, and change their mind at any time; the last word counts, for everything they said before as well
 (`assay.storage.permission` keeps to it). Every judgement from the annotation page carries the version of a text that
 its person agreed to. A withdrawal (`assay.feedback.withdrawal`) ends consent; who comes back is asked again.
+
+Of another kind is the word on what people told of themselves (`group_consent`): it is about no answer, stands with what
+was told, and is on the receipt beside the purposes.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
+from assay.feedback.panels import Traits
 from assay.records.consent import Consent, Purpose, Withdrawal
 from assay.records.record import Record, Value, digest
 from assay.storage import RecordStore
@@ -24,11 +28,14 @@ ABOUT = (
     "Some answers were written by a machine and may be wrong, rude or unpleasant.",
 )
 
+Use = Purpose | Literal["groups"]
+"""What people are asked for: purposes of their answers, and to let what they told of themselves show `groups`."""
+
 
 class ConsentText(Value):
     """What a person is asked for one purpose, beneath what they are told in any case."""
 
-    purpose: Purpose
+    purpose: Use
     title: str
     paragraphs: tuple[str, ...]
     about: tuple[str, ...] = ABOUT
@@ -49,7 +56,7 @@ class ConsentDocument(Record):
 class Entry(Value):
     """One purpose on a receipt: the person's last word, when they gave it, and the text of then, where it is known."""
 
-    purpose: Purpose
+    purpose: Use
     version: str
     is_given: bool
     at: datetime
@@ -156,6 +163,7 @@ def receipt(records: RecordStore, annotator: str) -> Receipt:
         )
         for purpose, word in _words(records, annotator).items()
     ]
+    entries += _on_groups(records, annotator, texts)
     gone = records.latest(Withdrawal, subject=annotator)
     return Receipt(
         annotator=annotator,
@@ -187,6 +195,16 @@ def _say(records: RecordStore, annotator: str, yes: dict[Purpose, bool], *, now:
     documents = [ConsentDocument(text=TEXTS[one.purpose], created_at=now) for one in said]
     records.put_all([*((one, None, one.text.version) for one in documents), *((one, None, annotator) for one in said)])
     return said
+
+
+def _on_groups(records: RecordStore, annotator: str, texts: Mapping[str, ConsentText]) -> list[Entry]:
+    """The word on what a person told, where there is one that was not erased, since they last withdrew."""
+    told = records.latest(Traits, subject=annotator)
+    if told is None or told.groups is None or told.groups.after != _withdrawn(records, annotator):
+        return []
+    word = told.groups
+    text = texts.get(word.version)
+    return [Entry(purpose="groups", version=word.version, is_given=word.is_given, at=told.created_at, text=text)]
 
 
 def _words(records: RecordStore, annotator: str) -> dict[Purpose, Consent]:

@@ -1,9 +1,9 @@
 """Erasure: what a person wrote becomes unreadable, what they chose stays. Takes a name, yields a record of it.
 
 Erased are comments, marked words, reasons, notes and better answers, with the demonstrations made from them, and, of a
-whole person, profile, traits and what they would rather not see: their keys are destroyed (`storage.sealing`). What lay
-open, as in workspaces of before there were keys, is sealed first. Choices, times and names stay: by the name a person's
-word on consent holds, and it is no text of theirs.
+whole person, profile, traits with the word on groups, and what they would rather not see: their keys are destroyed
+(`storage.sealing`). What lay open, as in workspaces of before there were keys, is sealed first. Choices, times and
+names stay: by the name a person's word on consent holds, and it is no text of theirs.
 
 The record lists every row with the hash of what is left of it. It is stored before the keys go, so that an erasure that
 was cut short is seen, and finished when it is asked for again.
@@ -84,7 +84,7 @@ def readable(records: RecordStore, annotator: str, campaign: str | None) -> Iter
             yield shown
     if campaign is None:
         yield from (one for one in records.all(Profile, subject=annotator) if one.settings)
-        yield from (one for one in records.all(Traits, subject=annotator) if one.values)
+        yield from (one for one in records.all(Traits, subject=annotator) if one.values or one.groups)
         yield from (one for one in records.all(Comfort, subject=annotator) if one.accepts)
 
 

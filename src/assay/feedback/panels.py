@@ -6,7 +6,8 @@ nothing else is left they get it all the same. Experts are asked for in the same
 where those who judged it disagree and one more was asked for (`assignment`).
 
 What people tell of themselves is a record of its own, sealed under a key of theirs (`storage.sealing`), and stands
-beside no judgement. They may tell nothing, change it and have it erased.
+beside no judgement. They may tell nothing, change it and have it erased. Whether it may also show where groups judge
+differently is a word of its own, sealed and erased with it (`group_consent` reads it).
 
 Catches: groups that come in while others wait. Does not catch: groups that never come, and what nobody was asked about.
 """
@@ -73,14 +74,28 @@ class Panel(Record):
         return self
 
 
+class GroupWord(Value):
+    """A person's word on whether what they told may be used to see where groups judge differently."""
+
+    version: str
+    """Of the text that they were shown."""
+    is_given: bool
+    after: str | None = None
+    """The withdrawal after which the person came back."""
+
+
 class Traits(Record):
     """What a person told of themselves from then on; the last one counts."""
 
     kind: ClassVar[str] = "traits"
-    personal: ClassVar[tuple[str, ...]] = ("values",)
+    personal: ClassVar[tuple[str, ...]] = ("values", "groups", "salt")
     annotator: str
     values: dict[str, str] | None = None
     """None: nothing, or erased."""
+    groups: GroupWord | None = None
+    """None: they were not asked, or it was erased."""
+    salt: str | None = None
+    """Random, so that the few values there are cannot be tried against the record's identity."""
     previous: str | None = None
 
     @property
@@ -100,18 +115,30 @@ def panel_of(records: RecordStore, campaign: str) -> Panel | None:
 
 
 def tell(
-    records: RecordStore, annotator: str, values: Told, *, asked: Mapping[str, Collection[str]], now: datetime
+    records: RecordStore,
+    annotator: str,
+    values: Told,
+    *,
+    asked: Mapping[str, Collection[str]],
+    now: datetime,
+    groups: GroupWord | None = None,
+    salt: str | None = None,
 ) -> Traits:
-    """Store what a person tells. Raises InputError for what was not asked; what others asked earlier stays."""
+    """Store what a person tells, with their word on `groups` if they were asked for it; the same again stores nothing.
+
+    `salt` is random, and another one each time. Raises InputError for what was not asked; what others asked earlier
+    stays.
+    """
     faults = [f"{trait}: {value!r}" for trait, value in values.items() if value not in asked.get(trait, ())]
     if faults:
         raise InputError(explain(expected="answers of the form", got="; ".join(faults), do="use the page's own"))
     before = records.latest(Traits, subject=annotator)
     earlier = {trait: value for trait, value in told_by(records, annotator).items() if trait not in asked}
     new = {**earlier, **values} or None
-    if before is not None and before.values == new:
+    if before is not None and (before.values, before.groups) == (new, groups):
         return before
-    traits = Traits(annotator=annotator, values=new, previous=before.id if before else None, created_at=now)
+    previous = before.id if before else None
+    traits = Traits(annotator=annotator, values=new, groups=groups, salt=salt, previous=previous, created_at=now)
     if before is not None and records.seals is not None:
         records.seals.destroy(annotator, before.seal_scope)  # what was told before is taken back, and not kept beside
     records.put(traits, subject=annotator)

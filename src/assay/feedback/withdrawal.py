@@ -6,6 +6,9 @@ before cannot be unmade here: preferences, rewards, policies and releases that r
 Training, evaluation and exports open none of it any more, demonstrations and preferences made before included
 (`assay.storage.permission`).
 
+What people told of themselves has a word of its own (`group_consent`). Once it is taken back, changed or erased, the
+views of groups that rest on it are listed in the same way.
+
 Does not catch: copies exported earlier, what a trained model has learnt, and the reasons given for passing over an
 item.
 """
@@ -16,11 +19,12 @@ from typing import NamedTuple
 
 from assay.feedback.answering import WITHDRAWN, withdrawal_of
 from assay.feedback.campaign import campaign_names
+from assay.feedback.group_consent import standing_declarations
 from assay.records.consent import Withdrawal
 from assay.records.evidence import Evidence
 from assay.records.judgement import Demonstration, Judgement, Ranking
 from assay.records.policy import PolicyVersion
-from assay.records.preference import Preference
+from assay.records.preference import AggregationReport, Preference
 from assay.records.release import Release
 from assay.records.reward import RewardVersion
 from assay.storage import RecordStore, SplitName
@@ -73,10 +77,46 @@ def made_from(records: RecordStore, judgements: Iterable[str], demonstrations: C
     stale = {one.id for one in policies if any(rows.intersection(signal.rows) for signal in one.training_signals)}
     since = min((records.get(Demonstration, one).created_at for one in demonstrations), default=None)
     stale |= {one.id for one in policies if since is not None and _is_shown(one) and one.created_at >= since}
-    while more := {one.id for one in policies if one.ref_policy in stale} - stale:
+    preferences = {one.id for one in records.all(Preference) if rows.intersection(one.judgements)}
+    return _with_what_follows(records, preferences, rewards, stale)
+
+
+def made_with_groups(records: RecordStore) -> Stale:
+    """What rests on views of groups of people who no longer agree, or told something else since.
+
+    Preferences that hold such views, rewards with heads for groups on them, and what was trained against those.
+    """
+    standing = standing_declarations(records)
+    reports = {one.id for one in records.all(AggregationReport) if _used(one) - standing}
+    rewards = [one for one in records.all(RewardVersion) if one.made_of == "groups"]
+    rewards = [one for one in rewards if one.aggregation_report in reports]
+    signals = {one.identity.content_hash for one in rewards}
+    trained = {
+        one.id
+        for one in records.all(PolicyVersion)
+        if any(signal.content_hash in signals for signal in one.training_signals)
+    }
+    preferences = {one.id for one in records.all(Preference) if one.by_group and one.aggregation in reports}
+    return _with_what_follows(records, preferences, {one.id for one in rewards}, trained)
+
+
+def outdated(records: RecordStore, report: AggregationReport) -> int:
+    """Of how many people a report used what they told of themselves, though they no longer agree or changed it."""
+    used = _used(report)
+    return len(used - standing_declarations(records)) if used else 0
+
+
+def _used(report: AggregationReport) -> set[str]:
+    return set(report.minority.declarations or ()) if report.minority else set()
+
+
+def _with_what_follows(records: RecordStore, preferences: set[str], rewards: set[str], policies: set[str]) -> Stale:
+    """With the policies that began from these, their evidence and releases."""
+    every, stale = records.all(PolicyVersion), set(policies)
+    while more := {one.id for one in every if one.ref_policy in stale} - stale:
         stale |= more
     return Stale(
-        preferences=tuple(sorted(one.id for one in records.all(Preference) if rows.intersection(one.judgements))),
+        preferences=tuple(sorted(preferences)),
         rewards=tuple(sorted(rewards)),
         policies=tuple(sorted(stale)),
         evidence=tuple(sorted(one.id for one in records.all(Evidence) if one.policy in stale)),

@@ -6,9 +6,9 @@ arrays.
 
 Methods behind one protocol (`aggregation`), by name in `registry`: `joint` on `joint_fit` (scores, reliabilities, side
 biases, ties, `surface` columns; errors from `standard_errors`, weights from `decay`, restarts from `incremental`),
-`crowd_bt`, `dawid_skene`, `majority`. Views: `agreement` and `agreement_views`; `minority` (named groups, by `traits`),
-`mixture` (hidden groups), `drift` (when expectations moved), `noisy_counts` (counts fit to be published). What to ask
-next: `selection`.
+`crowd_bt`, `dawid_skene`, `majority`. Views: `agreement` and `agreement_views`; `minority` (named groups, by `traits`;
+`withholding` keeps back what would tell of a few), `mixture` (hidden groups), `drift` (when expectations moved),
+`noisy_counts` (counts fit to be published). What to ask next: `selection`.
 """
 
 from assay.preferences.aggregation import Aggregation, Aggregator, Estimates, build

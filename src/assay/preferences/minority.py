@@ -8,7 +8,8 @@ Then, inside what was found, each pair is tested by the exact hypergeometric dis
 
 Catches: a group whose members agree with each other against the rest, whichever way the pairs go. Does not catch:
 differences inside one pair that no topic shares, unless the group has many members on it; groups nobody named. A group
-of careless people can be found too where all others agree: read its agreement beside the finding.
+of careless people can be found too where all others agree: read its agreement beside the finding. What people told in
+confidence asks for more than a smallest group: with `withholds`, `withholding` takes out what would tell of a few.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,13 +23,14 @@ from scipy.stats import false_discovery_control, hypergeom
 from assay.preferences.aggregation import Aggregation, restated
 from assay.preferences.agreement import one_per_person
 from assay.preferences.table import Floats, Ints, JudgementTable, Pair, pair_key
+from assay.preferences.withholding import Described, described, shown
 from assay.records.errors import ConfigError, explain
 from assay.records.preference import GroupDifference, MinorityReport
 
 Traits = Mapping[str, Mapping[str, str]]
 """What annotators said of themselves: a value by trait, by annotator."""
 
-ALL_PAIRS = "all pairs"
+ALL_PAIRS, EVERYONE = "all pairs", "everyone"
 PULL = 4.0
 """How many members of mind with the whole are added to a group before its view of one pair is stated."""
 
@@ -49,6 +51,35 @@ class MinorityViews(NamedTuple):
     views: dict[int, dict[str, float]]
 
 
+class _Shown(NamedTuple):
+    """What may be shown of groups: everything where `smallest` is None."""
+
+    described: Mapping[str, Described]
+    members: Mapping[str, Ints]
+    smallest: int | None
+
+    def among(self, groups: Mapping[str, Ints], people: Ints) -> dict[str, Ints]:
+        """Those of the groups that may be shown where these people judged."""
+        if self.smallest is None:
+            return dict(groups)
+        here = {self.described[name]: set(np.intersect1d(self.members[name], people).tolist()) for name in groups}
+        may = {described(one) for one in shown(here, len(people), smallest=self.smallest)}
+        return {name: members for name, members in groups.items() if name in may}
+
+    def views(self, views: Mapping[int, dict[str, float]], was_asked: csr_array) -> dict[int, dict[str, float]]:
+        """The views of those groups that may be shown on each pair, beside that of everyone."""
+        if self.smallest is None:
+            return dict(views)
+        by_pair, kept = was_asked.tocsc(), {}
+        for pair, view in views.items():
+            people = by_pair.indices[by_pair.indptr[pair] : by_pair.indptr[pair + 1]].astype(np.int64)
+            groups = {name: self.members[name] for name in view if name != EVERYONE}
+            may = self.among(groups, people)
+            if may:
+                kept[pair] = {name: share for name, share in view.items() if name == EVERYONE or name in may}
+        return kept
+
+
 class _Finding(NamedTuple):
     topic: str
     group: str
@@ -59,25 +90,44 @@ class _Finding(NamedTuple):
 
 
 def named_groups(
-    annotators: Sequence[str], traits: Traits, *, smallest_group: int, with_intersections: bool = True
+    annotators: Sequence[str],
+    traits: Traits,
+    *,
+    smallest_group: int,
+    with_intersections: bool = True,
+    withholds: bool = False,
 ) -> tuple[dict[str, Ints], int]:
     """Groups as annotator numbers by `trait: value` (two joined by ` & `), and how many were too small to name.
 
-    A group that holds everybody is left out: it differs from nothing.
+    A group that holds everybody is left out: it differs from nothing. With `withholds` those too that leave too few
+    others, or that tell of too few beside another group, count as too small.
     """
-    by_value: dict[str, set[int]] = {}
+    groups, everyone = _groups(annotators, traits, with_intersections=with_intersections), len(annotators)
+    if withholds:
+        large = shown(groups, everyone, smallest=smallest_group)
+    else:
+        large = {one for one, found in groups.items() if len(found) >= smallest_group}
+    named = {described(one): np.array(sorted(groups[one])) for one in large if len(groups[one]) < everyone}
+    return dict(sorted(named.items())), len(groups) - len(large)
+
+
+def _groups(annotators: Sequence[str], traits: Traits, *, with_intersections: bool) -> dict[Described, set[int]]:
+    by_value: dict[Described, set[int]] = {}
     for number, name in enumerate(annotators):
         for trait, value in traits.get(name, {}).items():
-            by_value.setdefault(f"{trait}: {value}", set()).add(number)
+            by_value.setdefault(frozenset([(trait, value)]), set()).add(number)
     groups = dict(by_value)
     if with_intersections:
-        for one, other in combinations(sorted(by_value), 2):
+        for one, other in combinations(sorted(by_value, key=described), 2):
             both = by_value[one] & by_value[other]
-            if both and one.split(": ")[0] != other.split(": ")[0] and both not in (by_value[one], by_value[other]):
-                groups[f"{one} & {other}"] = both
-    large = {name: np.array(sorted(found)) for name, found in sorted(groups.items()) if len(found) >= smallest_group}
-    named = {name: found for name, found in large.items() if len(found) < len(annotators)}
-    return named, len(groups) - len(large)
+            if both and _trait(one) != _trait(other) and both not in (by_value[one], by_value[other]):
+                groups[one | other] = both
+    return groups
+
+
+def _trait(value: Described) -> str:
+    ((trait, _),) = value
+    return trait
 
 
 def minority_views(
@@ -89,8 +139,11 @@ def minority_views(
     smallest_group: int = 5,
     false_discovery_rate: float = 0.05,
     with_intersections: bool = True,
+    withholds: bool = False,
 ) -> MinorityViews:
     """Find where groups differ. `topics` has one name a pair (all pairs are one topic if none).
+
+    With `withholds` nothing is shown that tells of fewer than the smallest group: no group, on no topic and on no pair.
 
     Raises ConfigError for groups that may be smaller than two or a rate that is no share.
     """
@@ -98,34 +151,35 @@ def minority_views(
         got = f"{smallest_group} and {false_discovery_rate:g}"
         do = "a group of one is a person; 5 and 0.05 are usual"
         raise ConfigError(explain(expected="a smallest group of 2 or more, a rate between 0 and 1", got=got, do=do))
+    told = _groups(table.annotators, traits, with_intersections=with_intersections)
     groups, suppressed = named_groups(
-        table.annotators, traits, smallest_group=smallest_group, with_intersections=with_intersections
+        table.annotators,
+        traits,
+        smallest_group=smallest_group,
+        with_intersections=with_intersections,
+        withholds=withholds,
     )
     said, was_asked = _by_person(table)
+    may_show = _Shown({described(one): one for one in told}, groups, smallest_group if withholds else None)
     names = np.array([ALL_PAIRS] * len(table.pairs) if topics is None else list(topics))
     found_topics = sorted(set(names.tolist()))
     close_look = int(4 * len(groups) * len(found_topics) / false_discovery_rate)
     close_look = min(max(close_look, CLOSE_LOOK), CLOSEST_LOOK)
     tested: list[_Finding] = []
-    for topic in found_topics:
-        pairs = np.flatnonzero(names == topic)
-        tested += _tested(topic, pairs, _topic(said[:, pairs], was_asked[:, pairs]), groups, close_look, rng)
+    for name in found_topics:
+        pairs = np.flatnonzero(names == name)
+        topic = _topic(said[:, pairs], was_asked[:, pairs])
+        tested += _tested(name, pairs, topic, may_show.among(groups, topic.present), close_look, rng)
     found = [one for one, keep in zip(tested, _discovered(tested, false_discovery_rate), strict=True) if keep]
-    differences, views = [], dict[int, dict[str, float]]()
+    views: dict[int, dict[str, float]] = {}
     for finding in found:
-        significant = _significant_pairs(finding, said, was_asked, false_discovery_rate)
-        differences.append(
-            GroupDifference(
-                group=finding.group,
-                members=len(finding.members),
-                topic=finding.topic,
-                pairs=len(finding.pairs),
-                gap=finding.gap,
-                p_value=finding.p_value,
-                significant_pairs=tuple(sorted(pair_key(table.pairs[number]) for number in significant)),
-            )
-        )
         _add_views(views, finding, said, was_asked)
+    views = may_show.views(views, was_asked)
+    differences = []
+    for finding in found:
+        significant = _significant_pairs(finding, said, was_asked, false_discovery_rate).tolist()
+        shown_too = [table.pairs[number] for number in significant if finding.group in views.get(number, {})]
+        differences.append(_difference(finding, shown_too))
     report = MinorityReport(
         differences=tuple(differences),
         tests=len(tested),
@@ -134,6 +188,18 @@ def minority_views(
         false_discovery_rate=false_discovery_rate,
     )
     return MinorityViews(report, views)
+
+
+def _difference(finding: _Finding, significant: Sequence[Pair]) -> GroupDifference:
+    return GroupDifference(
+        group=finding.group,
+        members=len(finding.members),
+        topic=finding.topic,
+        pairs=len(finding.pairs),
+        gap=finding.gap,
+        p_value=finding.p_value,
+        significant_pairs=tuple(sorted(pair_key(pair) for pair in significant)),
+    )
 
 
 def with_both_views(aggregation: Aggregation, table: JudgementTable, found: MinorityViews) -> Aggregation:
@@ -268,5 +334,5 @@ def _add_views(views: dict[int, dict[str, float]], finding: _Finding, said: csr_
     of_group = ((own + size) / 2 + PULL * everyone) / (size + PULL)
     for place in np.flatnonzero(size > 0):
         pair = views.setdefault(int(finding.pairs[place]), {})
-        pair["everyone"] = float(everyone[place])
+        pair[EVERYONE] = float(everyone[place])
         pair[finding.group] = float(of_group[place])

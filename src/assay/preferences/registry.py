@@ -1,6 +1,6 @@
 """Registry: the aggregators by name, and the one step from stored judgements to stored preferences."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
@@ -12,8 +12,9 @@ from assay.preferences.dawid_skene import aggregate_by_dawid_skene
 from assay.preferences.drift import expectation_drift
 from assay.preferences.joint import aggregate_jointly, aggregate_without_inversion, aggregate_without_surface
 from assay.preferences.majority import aggregate_by_majority
-from assay.preferences.minority import Traits, minority_views, with_both_views
-from assay.preferences.table import tabulate
+from assay.preferences.minority import MinorityViews, Traits, minority_views, with_both_views
+from assay.preferences.table import JudgementTable, tabulate
+from assay.preferences.traits import Declared
 from assay.records.conversation import prompt_id
 from assay.records.errors import ConfigError, explain
 from assay.records.judgement import Judgement
@@ -49,7 +50,7 @@ def aggregate_split(
     *,
     method: str | Aggregator = "joint",
     now: datetime,
-    traits: Traits | None = None,
+    traits: Traits | Declared | None = None,
     topics: Mapping[str, str] | None = None,
     seed: int = 0,
     tests_drift: bool = False,
@@ -58,8 +59,9 @@ def aggregate_split(
 
     Left out is what people took back, or did not agree to have used for what the split is for.
     `method` is a registered name or an aggregator. With `traits` the minority report is made and both views stay with
-    the pairs on which a group differs; `topics` names the topic of a prompt by its identity. Preferences carry the
-    report's identity as their subject, so those of one method are found again. Doing the same work twice stores nothing
+    the pairs on which a group differs; `topics` names the topic of a prompt by its identity. Of traits that
+    people told on the site, the report names the records in which they did. Preferences carry the report's identity as
+    their subject, so those of one method are found again. Doing the same work twice stores nothing
     new. Raises InputError for judgements that cannot be aggregated.
     """
     aggregate = get_aggregator(method) if isinstance(method, str) else method
@@ -68,8 +70,7 @@ def aggregate_split(
     if traits is not None:
         table = tabulate(judgements)
         names = None if topics is None else [topics.get(prompt_id(pair.prompt), NO_TOPIC) for pair in table.pairs]
-        found = minority_views(table, traits, rng=np.random.default_rng(seed), topics=names)
-        result = with_both_views(result, table, found)
+        result = with_both_views(result, table, _found(table, traits, topics=names, seed=seed))
     if tests_drift:
         drift = expectation_drift(judgements, rng=np.random.default_rng(seed))
         result = restated(result, result.report.model_copy(update={"drift": drift}))
@@ -80,3 +81,17 @@ def aggregate_split(
         ]
     )
     return result
+
+
+def _found(
+    table: JudgementTable, traits: Traits | Declared, *, topics: Sequence[str] | None, seed: int
+) -> MinorityViews:
+    """Where groups differ; what people told in confidence is shown of no few of them."""
+    rng = np.random.default_rng(seed)
+    if not isinstance(traits, Declared):
+        return minority_views(table, traits, rng=rng, topics=topics)
+    report, views = minority_views(
+        table, traits.values, rng=rng, topics=topics, smallest_group=traits.smallest_group, withholds=True
+    )
+    used = tuple(sorted(traits.declarations[name] for name in table.annotators if name in traits.values))
+    return MinorityViews(report.model_copy(update={"declarations": used}), views)

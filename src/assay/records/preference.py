@@ -79,6 +79,8 @@ class MinorityReport(Value):
     suppressed: int
     smallest_group: int
     false_discovery_rate: float
+    declarations: tuple[str, ...] | None = None
+    """Records in which people told on the site what groups them; None where it was known from elsewhere."""
 
 
 class ExpectationDrift(Value):

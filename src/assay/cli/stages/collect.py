@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 
 from assay.cli.context import now
+from assay.cli.known_traits import known_traits
 from assay.cli.walk import Outcome, Walk, stage_seed
 from assay.evaluation import load_gold
 from assay.feedback import Folds, Imported, import_judgements, read_judgements
@@ -122,7 +123,8 @@ def import_feedback(walk: Walk) -> Outcome:
 def fit_preferences(walk: Walk) -> Outcome:
     """Turn the judgements of each split into preferences; a split with too few is left out, and said so.
 
-    Where the unguarded loop is to run, votes are counted too: they are what its reward is fitted on.
+    Where the unguarded loop is to run, votes are counted too: they are what its reward is fitted on. With traits the
+    views of groups that differ are kept with the preferences that train rewards.
     """
     asked = walk.config.aggregation
     wanted = [(SplitName.TRAIN, asked, SplitName.TRAIN.value), (SplitName.WATCH, asked, SplitName.WATCH.value)]
@@ -130,10 +132,13 @@ def fit_preferences(walk: Walk) -> Outcome:
     if walk.config.alignment.unguarded_rounds:
         # First, for single commands go on from the latest aggregation of a split.
         wanted.insert(0, (SplitName.TRAIN, "majority", VOTES))
+    source, records, seed = walk.config.traits, walk.workspace.records, stage_seed(walk.config, "groups")
+    known = None if source is None else known_traits(records, source)
     outputs, skipped, said = {}, [], []
     for split, method, name in wanted:
+        traits = known if name == SplitName.TRAIN.value else None
         try:
-            result = aggregate_split(walk.workspace.records, split, method=method, now=now())
+            result = aggregate_split(records, split, method=method, now=now(), traits=traits, seed=seed)
         except AssayError as error:
             if split is SplitName.TRAIN:
                 raise
@@ -142,7 +147,9 @@ def fit_preferences(walk: Walk) -> Outcome:
         outputs[name] = result.report.id
         if name != VOTES:
             alpha = "no repeats" if result.report.alpha is None else f"alpha {result.report.alpha:.2f}"
-            said.append(f"{name} {len(result.preferences)} ({alpha})")
+            found = result.report.minority
+            groups = "" if found is None else f", {len(found.differences)} groups differ"
+            said.append(f"{name} {len(result.preferences)} ({alpha}{groups})")
     return Outcome(outputs, skipped=tuple(skipped), said="preferences: " + ", ".join(said))
 
 

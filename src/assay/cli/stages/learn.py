@@ -8,13 +8,14 @@ from assay.cli.config import HELD_OUT_REWARD, reward_name_fault
 from assay.cli.context import now
 from assay.cli.stages.collect import VOTES
 from assay.cli.walk import Outcome, Walk, stage_seed
+from assay.feedback.withdrawal import outdated
 from assay.lm import LanguageModel, encode_pair
 from assay.lm.chat import require_context
 from assay.records.conversation import Prompt, last_user_text
 from assay.records.errors import ConfigError, InputError, TrainingError, explain
 from assay.records.identity import FirewallSide, ScorerIdentity
 from assay.records.judgement import Demonstration, Judgement
-from assay.records.preference import Preference
+from assay.records.preference import AggregationReport, Preference
 from assay.records.provenance import Provenance, code_version
 from assay.records.record import digest
 from assay.records.reward import RewardVersion
@@ -81,6 +82,8 @@ def fit_reward(
 ) -> RewardVersion:
     """Train, store and register one reward. Raises TrainingError with too little data, FirewallError on shared data."""
     choice = settings if isinstance(settings, RewardChoice) else RewardChoice(**settings.model_dump())
+    if choice.kind == "groups" and preferences:
+        require_agreed(walk, preferences[0].aggregation)
     lm = walk.fresh_model()
     require_texts_fit(lm, [(p.prompt, text) for p in preferences for text in (p.chosen, p.rejected)])
     seed = stage_seed(walk.config, name)
@@ -152,6 +155,16 @@ def open_reward(
     walk.workspace.artifacts.verify(version.artifact)
     directory = walk.workspace.artifacts.path(version.artifact)
     return open_stored(directory, open_model or walk.fresh_model), version.identity
+
+
+def require_agreed(walk: Walk, report_id: str) -> None:
+    """Raise TrainingError where views of groups rest on what people told and no longer agree to have used."""
+    records = walk.workspace.records
+    gone = outdated(records, records.get(AggregationReport, report_id))
+    if gone:
+        got = f"{gone} of them who do not, or told something else since"
+        do = f"fit the preferences again: `assay preferences fit -w {walk.workspace.directory} --traits declared`"
+        raise TrainingError(explain(expected="views of groups of people who agree to them", got=got, do=do))
 
 
 def require_texts_fit(lm: LanguageModel, rows: Sequence[tuple[Prompt, str]]) -> None:
