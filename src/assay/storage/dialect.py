@@ -64,13 +64,12 @@ def without_password(url: str) -> str:
 @contextmanager
 def writing(engine: Engine, *locks: int) -> Iterator[Connection]:
     """One transaction that holds these locks, or SQLite's one, to its end; it is kept when the block ends well."""
-    with _turn(engine), engine.connect() as connection:
+    with _turn(engine), engine.begin() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         for lock in locks:
             hold(connection, lock)
         yield connection
-        connection.commit()
 
 
 def _turn(engine: Engine) -> AbstractContextManager[None]:
