@@ -8,6 +8,7 @@ its person agreed to. A withdrawal (`assay.feedback.withdrawal`) ends consent; w
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import cache
 from typing import ClassVar, NamedTuple
 
 from assay.records.consent import Consent, Purpose, Withdrawal
@@ -36,7 +37,7 @@ class ConsentText(Value):
     @property
     def version(self) -> str:
         """Hash of the text, the twelve first digits."""
-        return digest(self.model_dump())[:12]
+        return _version(self)
 
 
 class ConsentDocument(Record):
@@ -193,6 +194,11 @@ def _words(records: RecordStore, annotator: str) -> dict[Purpose, Consent]:
     """A person's last word on each purpose since they last withdrew."""
     after = _withdrawn(records, annotator)
     return {one.purpose: one for one in records.all(Consent, subject=annotator) if one.after == after}
+
+
+@cache
+def _version(text: ConsentText) -> str:
+    return digest(text.model_dump())[:12]
 
 
 def _withdrawn(records: RecordStore, annotator: str) -> str | None:
