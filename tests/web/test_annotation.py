@@ -9,11 +9,13 @@ from site_visits import Visit
 from sqlalchemy.exc import OperationalError
 
 from assay.feedback import current_judgements, open_campaign
+from assay.feedback.accounts import open_account
 from assay.feedback.answering import shown_order
 from assay.feedback.consent import Consent
 from assay.records.conversation import Message, user_prompt
 from assay.records.errors import StorageError
 from assay.records.judgement import Item, Judgement
+from assay.storage import Workspace
 from assay.storage.leases import Leases
 from assay.web import create_annotation_app
 from assay.web.keys import BOTH_BAD, CANNOT_JUDGE, THREE_STEPS
@@ -227,6 +229,16 @@ def test_a_campaign_that_is_not_there_is_a_page_that_says_so(ada):
     for page in (ada.get("/c/garden"), ada.get("/elsewhere"), ada.post("/c/garden/undo")):
         assert page.status_code == 404
         assert "That did not work" in page.text
+
+
+def test_the_first_account_shuts_out_who_came_without_one(ada, workspace, now):
+    fields = {"item": _hidden(ada.get("/c/kitchen"), "item"), "overall": "left", "token": ada.token()}
+    elsewhere = Workspace(workspace.directory)
+    open_account(elsewhere.records, "root", "manager", now=now)
+    elsewhere.close()
+    assert "Your name" in ada.post("/c/kitchen/answer", data=fields).text
+    assert "Your name" in ada.get("/c/kitchen").text
+    assert not workspace.records.count(Judgement)
 
 
 def test_a_login_never_leads_to_another_site(client):

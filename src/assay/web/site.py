@@ -130,10 +130,10 @@ def visitor_of(request: Request) -> Visitor | None:
     if session.join is not None:
         joined = find_recruitment(site.records, *session.join)
         return None if joined is None else Visitor(session.name, None, token, joined)
+    if is_open_to_all(site.records):
+        return Visitor(session.name, None, token)
     account = find_account(site.records, session.name)
-    if not is_open_to_all(site.records) and (account is None or account.is_closed):
-        return None
-    return Visitor(session.name, account, token)
+    return None if account is None or account.is_closed else Visitor(session.name, account, token)
 
 
 def remember(response: Response, site: Site, session: str) -> Response:
