@@ -17,7 +17,7 @@ from assay.records.errors import StorageError
 from assay.records.judgement import Item, Judgement
 from assay.storage import Workspace
 from assay.storage.leases import Leases
-from assay.web import create_annotation_app
+from assay.web import about, comfort, create_annotation_app, entry, joining, judging, profile, rights, staff
 from assay.web.keys import BOTH_BAD, CANNOT_JUDGE, THREE_STEPS
 
 HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=alert(1)>"
@@ -239,6 +239,18 @@ def test_the_first_account_shuts_out_who_came_without_one(ada, workspace, now):
     assert "Your name" in ada.post("/c/kitchen/answer", data=fields).text
     assert "Your name" in ada.get("/c/kitchen").text
     assert not workspace.records.count(Judgement)
+
+
+def test_no_two_pages_share_an_address(client):
+    """The order in which addresses are tried may then follow how often they are asked for."""
+    parts = (about, comfort, entry, joining, judging, profile, rights, staff)
+    pages = [
+        (method, re.sub(r"{\w+}", "{}", one.path))
+        for part in parts
+        for one in part.router.routes
+        for method in one.methods
+    ]
+    assert len(pages) == len(set(pages)) > 20
 
 
 def test_a_login_never_leads_to_another_site(client):
