@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from anyio import to_thread
 from site_visits import Visit
 from sqlalchemy.exc import OperationalError
 
@@ -239,6 +240,22 @@ def test_the_first_account_shuts_out_who_came_without_one(ada, workspace, now):
     assert "Your name" in ada.post("/c/kitchen/answer", data=fields).text
     assert "Your name" in ada.get("/c/kitchen").text
     assert not workspace.records.count(Judgement)
+
+
+def test_an_answer_and_a_page_change_to_another_thread_once_each(ada, monkeypatch):
+    changes = []
+    run_sync = to_thread.run_sync
+
+    async def counted(function, *arguments, **settings):
+        changes.append(function)
+        return await run_sync(function, *arguments, **settings)
+
+    fields = {"item": _hidden(ada.get("/c/kitchen"), "item"), "overall": "left", "token": ada.token()}
+    monkeypatch.setattr(to_thread, "run_sync", counted)
+    assert "Stored" in ada.post("/c/kitchen/answer", data=fields).text
+    assert len(changes) == 2
+    assert ada.get("/c/kitchen/ahead").status_code == 200
+    assert len(changes) == 3
 
 
 def test_no_two_pages_share_an_address(client):
