@@ -4,8 +4,8 @@
 read what, `permission` leaves out what people did not agree to, `firewall` refuses a scorer on both sides, `lock` lets
 one run into a directory, `leases` give an item to so many people and no more, `levels` keep away what somebody would
 rather not be given, `sealing` keeps what people wrote under keys that can be destroyed, `dialect` is what SQLite and
-PostgreSQL do differently, `statements` runs what is asked of them at every page, `wal` and `turns` open and share
-SQLite, `workspace` is all of it together in one directory.
+PostgreSQL do differently, `statements` runs what is asked of them at every page, `wal`, `readers` and `turns` open
+and share SQLite, `workspace` is all of it together in one directory.
 """
 
 from assay.storage.artifacts import ArtifactStore

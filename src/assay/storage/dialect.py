@@ -28,6 +28,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from assay.records.errors import StorageError, explain
+from assay.storage.readers import keep_readers
 from assay.storage.turns import turn
 from assay.storage.wal import use_wal
 
@@ -50,6 +51,8 @@ def open_engine(url: str) -> Engine:
         raise StorageError(explain(expected="a database URL", got=got, do=todo)) from error
     if dialect == "sqlite":
         event.listen(engine, "connect", _use_wal)
+        if _file_of(engine):
+            keep_readers(engine)
     return engine
 
 
@@ -73,8 +76,14 @@ def writing(engine: Engine, *locks: int) -> Iterator[Connection]:
 
 
 def _turn(engine: Engine) -> AbstractContextManager[None]:
+    file = _file_of(engine)
+    return turn(file) if file else nullcontext()
+
+
+def _file_of(engine: Engine) -> str | None:
+    """The file of an SQLite database; None where it lies in memory or on a server."""
     file = engine.url.database if engine.dialect.name == "sqlite" else None
-    return turn(file) if file not in (None, "", ":memory:") else nullcontext()
+    return None if file in ("", ":memory:") else file
 
 
 def hold(connection: Connection, lock: int, *, is_shared: bool = False) -> None:

@@ -18,6 +18,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import Select
 
+from assay.storage.readers import lend, take_back
+
 Statement = Select[Any] | UpdateBase
 Values = Mapping[str, object]
 
@@ -60,13 +62,16 @@ def read(engine: Engine, query: Select[Any], values: Values) -> list[Any]:
         with engine.connect() as opened:
             return list(opened.execute(query, values))
     try:
-        connection = engine.raw_connection()
+        connection = lend(engine)
         try:
             cursor = connection.cursor()
             cursor.execute(prepared.text, prepared.bound(values))
-            return [prepared.row(row) for row in cursor.fetchall()]
-        finally:
+            rows = [prepared.row(row) for row in cursor.fetchall()]
+        except BaseException:
             connection.close()
+            raise
+        take_back(engine, connection)
+        return rows
     except engine.dialect.loaded_dbapi.Error as error:
         raise DBAPIError(prepared.text, None, error) from error
 
