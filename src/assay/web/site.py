@@ -155,9 +155,9 @@ async def fields_of(request: Request) -> dict[str, str]:
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
-async def checked_fields(request: Request, fields: Annotated[dict[str, str], Depends(fields_of)]) -> dict[str, str]:
+async def checked_fields(request: Request) -> dict[str, str]:
     """The fields of a form that carries this visit's token. Refuses any other, and too many of them."""
-    site, session = site_of(request), session_of(request)
+    fields, site, session = await fields_of(request), site_of(request), session_of(request)
     if session is None:
         raise NotEnteredError(request.path_params.get("campaign", ""))
     if not is_form_token(site.signer, session, fields.get("token", "")):
