@@ -2,7 +2,7 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from anyio import to_thread
@@ -12,7 +12,8 @@ from sqlalchemy.exc import OperationalError
 from assay.feedback import current_judgements, open_campaign
 from assay.feedback.accounts import open_account
 from assay.feedback.answering import shown_order
-from assay.feedback.consent import Consent
+from assay.feedback.campaign import CampaignState
+from assay.feedback.consent import Consent, decide
 from assay.records.conversation import Message, user_prompt
 from assay.records.errors import StorageError
 from assay.records.judgement import Item, Judgement
@@ -256,6 +257,28 @@ def test_an_answer_and_a_page_change_to_another_thread_once_each(ada, monkeypatc
     assert len(changes) == 2
     assert ada.get("/c/kitchen/ahead").status_code == 200
     assert len(changes) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "words"),
+    [
+        (lambda records, now: decide(records, "ada", [], now=now), 400, "I agree"),
+        (lambda records, now: records.put(_closed(now), subject="kitchen"), 403, "not open"),
+    ],
+)
+def test_what_another_process_ends_is_over_at_the_next_answer(ada, workspace, now, change, status, words):
+    assert "Stored" in _answer(ada).text
+    fields = {"item": _hidden(ada.get("/c/kitchen"), "item"), "overall": "left", "token": ada.token()}
+    elsewhere = Workspace(workspace.directory)
+    change(elsewhere.records, now + timedelta(minutes=1))
+    elsewhere.close()
+    assert ada.post("/c/kitchen/answer", data=fields).status_code == status
+    assert words in ada.get("/c/kitchen").text
+    assert workspace.records.count(Judgement) == 1
+
+
+def _closed(now):
+    return CampaignState(campaign="kitchen", state="closed", by="manager", created_at=now)
 
 
 def test_no_two_pages_share_an_address(client):
