@@ -11,6 +11,11 @@ def test_the_version_changes_with_any_word_of_the_text():
     assert changed.version != text.version
 
 
+def test_a_changed_copy_of_a_text_has_a_version_of_its_own():
+    text = TEXTS["train"]
+    assert text.version != text.model_copy(update={"title": "Another"}).version
+
+
 def test_consent_is_for_the_person_who_gave_it(workspace, now):
     assert consent_version(workspace.records, "ada", "train") is None
     give_consent(workspace.records, "ada", "train", now=now)

@@ -2,20 +2,24 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from anyio import to_thread
 from site_visits import Visit
 from sqlalchemy.exc import OperationalError
 
 from assay.feedback import current_judgements, open_campaign
+from assay.feedback.accounts import open_account
 from assay.feedback.answering import shown_order
-from assay.feedback.consent import Consent
+from assay.feedback.campaign import CampaignState
+from assay.feedback.consent import Consent, decide
 from assay.records.conversation import Message, user_prompt
 from assay.records.errors import StorageError
 from assay.records.judgement import Item, Judgement
+from assay.storage import Workspace
 from assay.storage.leases import Leases
-from assay.web import create_annotation_app
+from assay.web import about, comfort, create_annotation_app, entry, joining, judging, profile, rights, staff
 from assay.web.keys import BOTH_BAD, CANNOT_JUDGE, THREE_STEPS
 
 HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=alert(1)>"
@@ -227,6 +231,66 @@ def test_a_campaign_that_is_not_there_is_a_page_that_says_so(ada):
     for page in (ada.get("/c/garden"), ada.get("/elsewhere"), ada.post("/c/garden/undo")):
         assert page.status_code == 404
         assert "That did not work" in page.text
+
+
+def test_the_first_account_shuts_out_who_came_without_one(ada, workspace, now):
+    fields = {"item": _hidden(ada.get("/c/kitchen"), "item"), "overall": "left", "token": ada.token()}
+    elsewhere = Workspace(workspace.directory)
+    open_account(elsewhere.records, "root", "manager", now=now)
+    elsewhere.close()
+    assert "Your name" in ada.post("/c/kitchen/answer", data=fields).text
+    assert "Your name" in ada.get("/c/kitchen").text
+    assert not workspace.records.count(Judgement)
+
+
+def test_an_answer_and_a_page_change_to_another_thread_once_each(ada, monkeypatch):
+    changes = []
+    run_sync = to_thread.run_sync
+
+    async def counted(function, *arguments, **settings):
+        changes.append(function)
+        return await run_sync(function, *arguments, **settings)
+
+    fields = {"item": _hidden(ada.get("/c/kitchen"), "item"), "overall": "left", "token": ada.token()}
+    monkeypatch.setattr(to_thread, "run_sync", counted)
+    assert "Stored" in ada.post("/c/kitchen/answer", data=fields).text
+    assert len(changes) == 2
+    assert ada.get("/c/kitchen/ahead").status_code == 200
+    assert len(changes) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "words"),
+    [
+        (lambda records, now: decide(records, "ada", [], now=now), 400, "I agree"),
+        (lambda records, now: records.put(_closed(now), subject="kitchen"), 403, "not open"),
+    ],
+)
+def test_what_another_process_ends_is_over_at_the_next_answer(ada, workspace, now, change, status, words):
+    assert "Stored" in _answer(ada).text
+    fields = {"item": _hidden(ada.get("/c/kitchen"), "item"), "overall": "left", "token": ada.token()}
+    elsewhere = Workspace(workspace.directory)
+    change(elsewhere.records, now + timedelta(minutes=1))
+    elsewhere.close()
+    assert ada.post("/c/kitchen/answer", data=fields).status_code == status
+    assert words in ada.get("/c/kitchen").text
+    assert workspace.records.count(Judgement) == 1
+
+
+def _closed(now):
+    return CampaignState(campaign="kitchen", state="closed", by="manager", created_at=now)
+
+
+def test_no_two_pages_share_an_address(client):
+    """The order in which addresses are tried may then follow how often they are asked for."""
+    parts = (about, comfort, entry, joining, judging, profile, rights, staff)
+    pages = [
+        (method, re.sub(r"{\w+}", "{}", one.path))
+        for part in parts
+        for one in part.router.routes
+        for method in one.methods
+    ]
+    assert len(pages) == len(set(pages)) > 20
 
 
 def test_a_login_never_leads_to_another_site(client):

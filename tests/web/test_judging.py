@@ -14,6 +14,7 @@ from assay.feedback.schemes import Attribute, Scheme
 from assay.records.conversation import user_prompt
 from assay.records.judgement import Item, Judgement, Ranking
 from assay.web import create_annotation_app
+from assay.web.keys import HELP, SUBMIT, THREE_STEPS, UNDO
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SCRIPT = {"X-Assay-Script": "1"}
@@ -231,3 +232,8 @@ def test_every_key_of_a_page_is_explained_on_it(open_site, now):
     used = set(re.findall(r'data-key="(.)"', page))
     explained = {key.lower() for key in re.findall(r"<dt><kbd>(.)</kbd></dt>", page)}
     assert used == explained == set("12345bxusfrcep?")
+
+
+@pytest.mark.parametrize(("key", "badge"), [(SUBMIT, "Enter"), (UNDO, "U"), (HELP, "?"), (THREE_STEPS[0], "1")])
+def test_a_badge_says_which_key_to_press(key, badge):
+    assert key.badge == badge

@@ -11,6 +11,7 @@ was told, and is on the receipt beside the purposes.
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import cache
 from typing import ClassVar, Literal, NamedTuple
 
 from assay.feedback.panels import Traits
@@ -43,7 +44,7 @@ class ConsentText(Value):
     @property
     def version(self) -> str:
         """Hash of the text, the twelve first digits."""
-        return digest(self.model_dump())[:12]
+        return _version(self)
 
 
 class ConsentDocument(Record):
@@ -211,6 +212,11 @@ def _words(records: RecordStore, annotator: str) -> dict[Purpose, Consent]:
     """A person's last word on each purpose since they last withdrew."""
     after = _withdrawn(records, annotator)
     return {one.purpose: one for one in records.all(Consent, subject=annotator) if one.after == after}
+
+
+@cache
+def _version(text: ConsentText) -> str:
+    return digest(text.model_dump())[:12]
 
 
 def _withdrawn(records: RecordStore, annotator: str) -> str | None:

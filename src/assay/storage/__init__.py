@@ -5,8 +5,9 @@
 both sides, `lock` lets one run into a directory, `leases` give an item to so many people and no more (in
 `lease_tables`), `levels` keep away what somebody would rather not be given, `sealing` keeps what people wrote under
 keys that can be destroyed, `schema` says whether a database may be opened, `migrating` brings an older one here by the
-steps in `migrations`, with a copy by `copying`, `dialect` is what SQLite and PostgreSQL do differently, `wal` and
-`turns` open and share SQLite, `workspace` is all of it together in one directory.
+steps in `migrations`, with a copy by `copying`, `dialect` is what SQLite and PostgreSQL do differently,
+`statements` runs what is asked of them at every page, `wal`, `readers` and `turns` open and share SQLite, `workspace`
+is all of it together in one directory.
 """
 
 from assay.storage.artifacts import ArtifactStore

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, Select, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from assay.records.errors import StorageError, explain
 from assay.records.record import Record
@@ -15,6 +15,7 @@ from assay.storage.dialect import insert_absent, number_of, open_engine, storage
 from assay.storage.record_tables import record_table
 from assay.storage.schema import prepare
 from assay.storage.sealing import Seals, is_sealed, opened_body, remnant, sealed_body
+from assay.storage.statements import read
 
 R = TypeVar("R", bound=Record)
 Which = Literal["all", "newest", "count"]
@@ -80,7 +81,7 @@ class RecordStore:
         if not record_id:
             todo = "name one; `assay init --show` says what there is"
             raise StorageError(explain(expected=f"the id of a {kind.kind}", got="an empty one", do=todo))
-        rows: Sequence[Row[Any]] = []
+        rows: Sequence[Any] = []
         if _PREFIX.fullmatch(record_id):
             these = {"kind": kind.kind, "first": record_id, "after": record_id + _AFTER_HEX}
             rows = self._rows(_PREFIXED, these)
@@ -193,7 +194,7 @@ class RecordStore:
         """Release the connections."""
         self.engine.dispose()
 
-    def _parse(self, kind: type[R], row: Row[Any]) -> R:
+    def _parse(self, kind: type[R], row: Any) -> R:
         try:
             if not kind.personal or not is_sealed(row.body):
                 return kind.model_validate_json(row.body)
@@ -210,13 +211,13 @@ class RecordStore:
 
     def _find(
         self, which: Which, kind: type[Record], *, split: str | None, subject: str | None, most: int | None = None
-    ) -> Sequence[Row[Any]]:
+    ) -> Sequence[Any]:
         query = _query(which, by_split=split is not None, by_subject=subject is not None)
         return self._rows(query, {"kind": kind.kind, "split": split, "subject": subject, "most": most})
 
-    def _rows(self, query: Select[Any], values: Mapping[str, object]) -> Sequence[Row[Any]]:
-        with storage_errors("the database"), self.engine.connect() as connection:
-            return connection.execute(query, values).all()
+    def _rows(self, query: Select[Any], values: Mapping[str, object]) -> Sequence[Any]:
+        with storage_errors("the database"):
+            return read(self.engine, query, values)
 
 
 @cache

@@ -26,6 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from assay.records.errors import StorageError, explain
+from assay.storage.readers import keep_readers
 from assay.storage.turns import turn
 from assay.storage.wal import use_wal
 
@@ -48,6 +49,8 @@ def open_engine(url: str) -> Engine:
         raise StorageError(explain(expected="a database URL", got=got, do=todo)) from error
     if dialect == "sqlite":
         event.listen(engine, "connect", _use_wal)
+        if _file_of(engine):
+            keep_readers(engine)
     return engine
 
 
@@ -62,18 +65,23 @@ def without_password(url: str) -> str:
 @contextmanager
 def writing(engine: Engine, *locks: int) -> Iterator[Connection]:
     """One transaction that holds these locks, or SQLite's one, to its end; it is kept when the block ends well."""
-    with _turn(engine), engine.connect() as connection:
+    with _turn(engine), engine.begin() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         for lock in locks:
             hold(connection, lock)
         yield connection
-        connection.commit()
 
 
 def _turn(engine: Engine) -> AbstractContextManager[None]:
+    file = _file_of(engine)
+    return turn(file) if file else nullcontext()
+
+
+def _file_of(engine: Engine) -> str | None:
+    """The file of an SQLite database; None where it lies in memory or on a server."""
     file = engine.url.database if engine.dialect.name == "sqlite" else None
-    return turn(file) if file not in (None, "", ":memory:") else nullcontext()
+    return None if file in ("", ":memory:") else file
 
 
 def hold(connection: Connection, lock: int, *, is_shared: bool = False) -> None:

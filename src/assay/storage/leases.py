@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, select
 from sqlalchemy.sql.dml import ReturningDelete
 
 from assay.records.record import Record
@@ -25,6 +25,7 @@ from assay.storage.database import RECORDS_LOCK, RecordStore
 from assay.storage.dialect import hold, insert_absent, number_of, storage_errors, writing
 from assay.storage.lease_tables import tally_table, work_table
 from assay.storage.record_tables import record_table
+from assay.storage.statements import read, run
 
 LeaseState = Literal["held", "answered", "skipped"]
 Stored = tuple[Record, str | None, str | None]
@@ -112,7 +113,7 @@ class Leases:
             added = insert_absent(connection, work_table, works)
             insert_absent(connection, tally_table, [{"queue": queue, "items": 0, "full": 0}])
             if not is_check:
-                connection.execute(queries.MORE_ITEMS, {"q": queue, "by": added})
+                run(connection, queries.MORE_ITEMS, {"q": queue, "by": added})
             if are_levelled:
                 levels.add_levels(connection, queue, rows, is_check=is_check)
         return added
@@ -150,7 +151,7 @@ class Leases:
         with self._writing(queue) as connection:
             _free(connection, queries.FREE_ENDED, {"q": queue, "at": now.timestamp()})
             if item is not None:
-                found = connection.execute(queries.OPEN_THIS, wish).scalar_one_or_none()
+                found = run(connection, queries.OPEN_THIS, wish).value
             else:
                 found = next(iter(_next(connection, wish, most=1, limit=limit)), None)
             return None if found is None else _give(connection, queue, annotator, found, until=now + lasts)
@@ -182,13 +183,13 @@ class Leases:
         with self._writing(queue) as connection:
             _free(connection, queries.FREE_ENDED, {"q": queue, "at": now.timestamp()})
             wish = {"q": queue, "who": annotator, "after": after, "limit": _NO_LIMIT if limit is None else limit}
-            item = connection.execute(queries.REPEATABLE, wish).scalar_one_or_none()
+            item = run(connection, queries.REPEATABLE, wish).value
             return None if item is None else _give(connection, queue, annotator, item, round_=1, until=now + lasts)
 
     def renew(self, lease: Lease, *, now: datetime, lasts: timedelta = LEASE_TIME) -> bool:
         """Hold on for longer; False where somebody else has the item meanwhile."""
         with self._writing(lease.queue) as connection:
-            return connection.execute(queries.RENEW, {**lease.key, "end": (now + lasts).timestamp()}).rowcount == 1
+            return run(connection, queries.RENEW, {**lease.key, "end": (now + lasts).timestamp()}).matched == 1
 
     def recent(self, queue: str, annotator: str, *, most: int) -> list[Lease]:
         """What this person was given last, the latest first, whatever became of it."""
@@ -224,7 +225,7 @@ class Leases:
         """
         with self._writing(lease.queue) as connection:
             change = {**lease.as_found, "becomes": state, "said": answer}
-            if connection.execute(queries.FINISH, change).rowcount != 1:
+            if run(connection, queries.FINISH, change).matched != 1:
                 return False
             if state == "skipped" and lease.round == 0:
                 _count(connection, lease.queue, lease.item, by=-1)
@@ -242,10 +243,10 @@ class Leases:
         """
         with self._writing(lease.queue) as connection:
             gave_up = lease.state == "skipped" and lease.round == 0  # a skip gave its place to others
-            if gave_up and connection.execute(queries.WORK, lease.key).one().is_full:
+            if gave_up and run(connection, queries.WORK, lease.key).first.is_full:
                 return False
             change = {**lease.as_found, "said": answer, "end": until.timestamp()}
-            if connection.execute(queries.REOPEN, change).rowcount != 1:
+            if run(connection, queries.REOPEN, change).matched != 1:
                 return False
             if gave_up:
                 _count(connection, lease.queue, lease.item, by=1)
@@ -256,10 +257,10 @@ class Leases:
         """Let so many people answer one item, as when those who did disagree. Only ever raises the number."""
         here = {"q": queue, "what": item}
         with self._writing(queue) as connection:
-            row = connection.execute(queries.WORK, here).one_or_none()
+            row = run(connection, queries.WORK, here).first
             if row is None or row.wanted is None or row.wanted >= wanted:
                 return
-            connection.execute(queries.WANT, {**here, "more": wanted})
+            run(connection, queries.WANT, {**here, "more": wanted})
             _tally(connection, queue, item, by=int(row.taken >= wanted) - int(row.is_full))
 
     def answers(self, queue: str, item: str) -> list[Lease]:
@@ -281,13 +282,13 @@ class Leases:
         What they finished counts in any case.
         """
         with storage_errors("the leases"), self._engine.connect() as connection:
-            mine = connection.execute(queries.STANDING, {"q": queue, "who": annotator}).all()
+            mine = run(connection, queries.STANDING, {"q": queue, "who": annotator}).rows
             finished = sum(count for state, _, count in mine if state == "answered")
             if limit is None or not levels.has_levels(connection, queue):
-                opened = connection.execute(queries.OPEN_ITEMS, {"q": queue}).scalar() or 0
+                opened = run(connection, queries.OPEN_ITEMS, {"q": queue}).value or 0
             else:
                 within = {"q": queue, "who": annotator, "limit": limit}
-                mine = connection.execute(queries.STANDING_WITHIN, within).all()
+                mine = run(connection, queries.STANDING_WITHIN, within).rows
                 opened = levels.open_within(connection, queue, limit=limit)
         unmet = opened - sum(count for _, is_full, count in mine if not is_full)
         return Standing(finished, finished + sum(count for state, _, count in mine if state == "held") + unmet)
@@ -305,9 +306,9 @@ class Leases:
         """Whether there is a record of this kind and identity."""
         return bool(self._read(_KNOWN, kind=kind, identity=identity))
 
-    def _read(self, query: Select[Any], **values: object) -> Sequence[Row[Any]]:
-        with storage_errors("the leases"), self._engine.connect() as connection:
-            return connection.execute(query, values).all()
+    def _read(self, query: Select[Any], **values: object) -> Sequence[Any]:
+        with storage_errors("the leases"):
+            return read(self._engine, query, values)
 
     def _store(self, connection: Connection, rows: Sequence[Stored]) -> None:
         if len(rows) > 1:
@@ -333,13 +334,13 @@ def _next(connection: Connection, wish: Mapping[str, Any], *, most: int, limit: 
     found: list[str] = []
     for query in (queries.RING_FROM, queries.RING_BEFORE):
         if len(found) < most:
-            found += connection.execute(query, {**wish, "most": most - len(found)}).scalars()
+            found += [row.item for row in run(connection, query, {**wish, "most": most - len(found)}).rows]
     return found
 
 
 def _give(connection: Connection, queue: str, annotator: str, item: str, *, until: datetime, round_: int = 0) -> Lease:
     lease = {"q": queue, "who": annotator, "what": item, "nth": round_, "end": until.timestamp()}
-    given = _lease(connection.execute(queries.GIVE, lease).one())
+    given = _lease(run(connection, queries.GIVE, lease).first)
     if round_ == 0:
         _count(connection, queue, item, by=1)
     return given
@@ -347,7 +348,7 @@ def _give(connection: Connection, queue: str, annotator: str, item: str, *, unti
 
 def _free(connection: Connection, which: ReturningDelete[Any], values: Mapping[str, object]) -> int:
     """Delete leases; what was skipped had been freed for others before, and a repeat holds nothing from them."""
-    rows = connection.execute(which, values).all()
+    rows = run(connection, which, values).rows
     for item in [row.item for row in rows if row.round == 0 and row.state != "skipped"]:
         _count(connection, str(values["q"]), item, by=-1)
     return len(rows)
@@ -355,16 +356,16 @@ def _free(connection: Connection, which: ReturningDelete[Any], values: Mapping[s
 
 def _count(connection: Connection, queue: str, item: str, *, by: int) -> None:
     """Change how many people hold or have answered an item, and with it whether it is full."""
-    row = connection.execute(queries.COUNT, {"q": queue, "what": item, "by": by}).one()
+    row = run(connection, queries.COUNT, {"q": queue, "what": item, "by": by}).first
     if row.wanted is not None:
         _tally(connection, queue, item, by=int(row.taken >= row.wanted) - int(row.taken - by >= row.wanted))
 
 
 def _tally(connection: Connection, queue: str, item: str, *, by: int) -> None:
     if by:
-        connection.execute(queries.MORE_FULL, {"q": queue, "by": by})
+        run(connection, queries.MORE_FULL, {"q": queue, "by": by})
         levels.fill_level(connection, queue, item, by=by)
 
 
-def _lease(row: Row[Any]) -> Lease:
+def _lease(row: Any) -> Lease:
     return Lease(row.queue, row.annotator, row.item, row.round, row.state, row.turn, row.answer)

@@ -15,11 +15,12 @@ from sqlalchemy import Connection
 from assay.storage import lease_queries as queries
 from assay.storage.dialect import insert_absent
 from assay.storage.lease_tables import level_table, level_tally_table
+from assay.storage.statements import run
 
 
 def has_levels(connection: Connection, queue: str) -> bool:
     """Whether a queue has works of different levels."""
-    return connection.execute(queries.LEVELS, {"q": queue}).first() is not None
+    return bool(run(connection, queries.LEVELS, {"q": queue}).rows)
 
 
 def prepare_levels(connection: Connection, queue: str, rows: Sequence[Mapping[str, Any]]) -> bool:
@@ -28,8 +29,8 @@ def prepare_levels(connection: Connection, queue: str, rows: Sequence[Mapping[st
         return True
     if not any(row["level"] for row in rows):
         return False
-    connection.execute(queries.LEVEL_ALL, {"q": queue})
-    connection.execute(queries.TALLY_ALL, {"q": queue})
+    run(connection, queries.LEVEL_ALL, {"q": queue})
+    run(connection, queries.TALLY_ALL, {"q": queue})
     return True
 
 
@@ -39,31 +40,31 @@ def add_levels(connection: Connection, queue: str, rows: Sequence[Mapping[str, A
         added = insert_absent(connection, level_table, [_row(row) for row in these])
         insert_absent(connection, level_tally_table, [{"queue": queue, "level": level, "items": 0, "full": 0}])
         if not is_check:
-            connection.execute(queries.MORE_OF_LEVEL, {"q": queue, "of": level, "by": added})
+            run(connection, queries.MORE_OF_LEVEL, {"q": queue, "of": level, "by": added})
 
 
 def fill_level(connection: Connection, queue: str, item: str, *, by: int) -> None:
     """A work has become full (`by` 1) or open again (-1)."""
-    level = connection.execute(queries.FILL_LEVEL, {"q": queue, "what": item, "is_now_full": by > 0}).scalar()
+    level = run(connection, queries.FILL_LEVEL, {"q": queue, "what": item, "is_now_full": by > 0}).value
     if level is not None:
-        connection.execute(queries.MORE_FULL_OF_LEVEL, {"q": queue, "of": level, "by": by})
+        run(connection, queries.MORE_FULL_OF_LEVEL, {"q": queue, "of": level, "by": by})
 
 
 def next_within(connection: Connection, wish: Mapping[str, Any], *, limit: int, most: int) -> list[str]:
     """The next open works up to a level, in the order in which they would come without one."""
-    levels = connection.execute(queries.LEVELS_WITHIN, {"q": wish["q"], "limit": limit}).scalars().all()
+    levels = [row.level for row in run(connection, queries.LEVELS_WITHIN, {"q": wish["q"], "limit": limit}).rows]
     found: list[str] = []
     for query in (queries.LEVEL_FROM, queries.LEVEL_BEFORE):
         if len(found) < most:
             wishes = [{**wish, "level": level, "most": most - len(found)} for level in levels]
-            rows = [row for one in wishes for row in connection.execute(query, one)]
+            rows = [row for one in wishes for row in run(connection, query, one).rows]
             found += [row.item for row in sorted(rows, key=lambda row: row.place)[: most - len(found)]]
     return found
 
 
 def open_within(connection: Connection, queue: str, *, limit: int) -> int:
     """How many works up to a level are open."""
-    return connection.execute(queries.OPEN_WITHIN, {"q": queue, "limit": limit}).scalar() or 0
+    return run(connection, queries.OPEN_WITHIN, {"q": queue, "limit": limit}).value or 0
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,7 +62,8 @@ def create_annotation_app(
     )
     app = FastAPI(title="Assay annotation", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = site
-    for part in (entry, joining, rights, profile, comfort, about, judging, staff):
+    # addresses are tried in this order, and most come to judge
+    for part in (judging, entry, joining, rights, profile, comfort, about, staff):
         app.include_router(part.router)
     app.mount("/api", create_export_api(Source(site.leases, clock, site.pseudonym_key)))
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
@@ -93,6 +94,7 @@ def join_address(workspace: Workspace, recruitment: Recruitment, *, placeholder:
 def _pages() -> Environment:
     pages = Environment(
         loader=FileSystemLoader(HERE / "templates"),
+        auto_reload=False,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -2,6 +2,9 @@
 
 A page's script may ask for the item after the next (`ahead`) and post answers itself; then it gets JSON back. All
 else is forms and redirects. Who was recruited by a link has a share of the items, and a code at its end.
+
+The three pages that are asked for at every item find their desk themselves: a dependency takes a thread of its own, and
+to change threads twice costs as much as to look up all that an answer needs.
 """
 
 from datetime import datetime
@@ -30,7 +33,7 @@ from assay.web.joining import finished_page
 from assay.web.keys import keys_of, notice_of, strips_of
 from assay.web.personal import question, settled, texts_of
 from assay.web.rights import consent_page
-from assay.web.site import Desk, Fields, TheDesk
+from assay.web.site import Desk, Fields, TheDesk, desk_of
 
 ADVISE_EVERY = 5
 """A person's answers are looked at for tiredness after every fifth."""
@@ -58,8 +61,9 @@ def is_from_script(request: Request) -> bool:
 
 
 @router.get("")
-def judge(desk: TheDesk, said: str = "", why: str = "") -> Response:
+def judge(request: Request, campaign: str, said: str = "", why: str = "") -> Response:
     """The next item; before it consent and what one would rather not see, now and then a break, at the end thanks."""
+    desk = desk_of(request, campaign)
     site, name = desk.site, desk.visitor.name
     if agreed_version(site.records, name) is None:
         return consent_page(desk)
@@ -83,8 +87,9 @@ def judge(desk: TheDesk, said: str = "", why: str = "") -> Response:
 
 
 @router.get("/ahead")
-def ahead(desk: TheDesk) -> Response:
+def ahead(request: Request, campaign: str) -> Response:
     """The page of the item after the next, for the script to keep ready; nothing where another page comes first."""
+    desk = desk_of(request, campaign)
     site, name, now = desk.site, desk.visitor.name, desk.site.clock()
     judged, total = _progress(desk)
     is_last = desk.visitor.joined is not None and judged + 1 >= total
@@ -99,8 +104,9 @@ def ahead(desk: TheDesk) -> Response:
 
 
 @router.post("/answer")
-def answer(request: Request, desk: TheDesk, fields: Fields) -> Response:
+def answer(request: Request, campaign: str, fields: Fields) -> Response:
     """Store one answer and go to the next item; where it holds personal data, ask first."""
+    desk = desk_of(request, campaign)
     site, leases = desk.site, desk.site.leases
     if leases.split_of(desk.campaign.name, fields.get("item", "")) is None:
         raise HTTPException(404 if fields.get("item") else 400, "This item is not part of the campaign.")

@@ -14,6 +14,11 @@ class Key(NamedTuple):
     label: str
     stored: str = ""
 
+    @property
+    def badge(self) -> str:
+        """What stands on the key."""
+        return "Enter" if self.key == "enter" else self.key.upper()
+
 
 FIVE_STEPS = (
     Key("1", "left_much", "Left is much better", "left is much better"),

@@ -130,10 +130,10 @@ def visitor_of(request: Request) -> Visitor | None:
     if session.join is not None:
         joined = find_recruitment(site.records, *session.join)
         return None if joined is None else Visitor(session.name, None, token, joined)
+    if is_open_to_all(site.records):
+        return Visitor(session.name, None, token)
     account = find_account(site.records, session.name)
-    if not is_open_to_all(site.records) and (account is None or account.is_closed):
-        return None
-    return Visitor(session.name, account, token)
+    return None if account is None or account.is_closed else Visitor(session.name, account, token)
 
 
 def remember(response: Response, site: Site, session: str) -> Response:
@@ -155,9 +155,9 @@ async def fields_of(request: Request) -> dict[str, str]:
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
-async def checked_fields(request: Request, fields: Annotated[dict[str, str], Depends(fields_of)]) -> dict[str, str]:
+async def checked_fields(request: Request) -> dict[str, str]:
     """The fields of a form that carries this visit's token. Refuses any other, and too many of them."""
-    site, session = site_of(request), session_of(request)
+    fields, site, session = await fields_of(request), site_of(request), session_of(request)
     if session is None:
         raise NotEnteredError(request.path_params.get("campaign", ""))
     if not is_form_token(site.signer, session, fields.get("token", "")):
