@@ -2,11 +2,11 @@
 
 import json
 import re
-import sqlite3
 from typing import NamedTuple
 
 import pytest
 from feedback_cases import feedback
+from sqlalchemy import select
 
 from assay.feedback import group_consent, queue_of
 from assay.feedback.consent import ConsentText, decide, receipt
@@ -22,6 +22,7 @@ from assay.records.preference import AggregationReport, MinorityReport, Preferen
 from assay.records.provenance import Provenance
 from assay.records.reward import RewardQuality, RewardVersion
 from assay.storage import RecordStore
+from assay.storage.record_tables import record_table
 
 ASKED = {"region": ("north", "south"), "age": ("young", "old")}
 NOTHING_KNOWN = Provenance(seed=0, data_hash="", code_version="", config_hash="")
@@ -116,8 +117,8 @@ def test_word_and_values_lie_sealed(workspace, now):
     told = say(workspace.records, "ada", now)
     with pytest.raises(StorageError, match="keys of sealed text"):
         RecordStore(str(workspace.records.engine.url)).get(Traits, told.id)
-    row = sqlite3.connect(workspace.directory / "assay.db").execute("SELECT body FROM record WHERE id = ?", (told.id,))
-    body = row.fetchone()[0]
+    with workspace.records.engine.connect() as connection:
+        body = connection.execute(select(record_table.c.body).where(record_table.c.id == told.id)).scalar_one()
     assert not {"north", GROUPS.version, "is_given"} & set(re.findall(r"[\w]+", body))
 
 
