@@ -44,7 +44,7 @@ def scalars(directory):
 
 
 def run_of(tmp_path, **changes):
-    return Tracked("r", tmp_path, {"beta": 0.1}, 1)._replace(**changes)
+    return Tracked("r", tmp_path, {"beta": 0.1}, lambda: NOW)._replace(**changes)
 
 
 def sft(model_dir, tmp_path, *, resume=False, heard=None, **changes):
@@ -174,6 +174,7 @@ def test_mlflow_keeps_a_run_of_its_own_over_a_resume_and_calls_nobody(tmp_path, 
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
     (run,) = client.search_runs([client.get_experiment_by_name("assay").experiment_id])
     assert [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "train/loss")] == [(1, 2.0), (2, 1.0)]
+    assert {m.timestamp for m in client.get_metric_history(run.info.run_id, "train/loss")} == {NOW.timestamp() * 1000}
     assert (run.info.status, run.data.params) == ("FINISHED", {"beta": "0.1"})
     assert mlflow.telemetry.utils.is_telemetry_disabled()
 

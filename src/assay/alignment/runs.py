@@ -170,7 +170,7 @@ def take_steps(
     told = settings.report_to if context.group.is_leader else ()
     with (
         nullcontext() if observer is None else observer.noting_a_break(),
-        tracking(told, Tracked(context.name, context.directory, _flat(plain), 1)) as tracked,
+        tracking(told, Tracked(context.name, context.directory, _flat(plain), context.now)) as tracked,
     ):
 
         def on_step(step: int, entry: dict[str, float]) -> None:

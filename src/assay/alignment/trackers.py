@@ -6,6 +6,7 @@ MLflow and wandb are extras. None sends anything to another machine unless the u
 
 import os
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
@@ -19,12 +20,13 @@ PROJECT = "assay"
 
 
 class Tracked(NamedTuple):
-    """What a tracker is told of a run: its name and settings, where to write, and the first step that will be told."""
+    """What a tracker is told of a run: its name and settings, where to write, its clock, and the first step told."""
 
     name: str
     directory: Path
     settings: Mapping[str, Any]
-    first_step: int
+    now: Callable[[], datetime]
+    first_step: int = 1
 
 
 class Tracker(Protocol):
@@ -66,7 +68,7 @@ class MLflow:
         from mlflow import MlflowClient
         from mlflow.entities import Metric
 
-        self._metric = Metric
+        self._metric, self._now = Metric, run.now
         run.directory.mkdir(parents=True, exist_ok=True)
         own = f"sqlite:///{(run.directory / 'mlflow.db').resolve()}"
         self._client: Any = MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or own)
@@ -83,7 +85,8 @@ class MLflow:
 
     def log(self, values: Mapping[str, float], step: int) -> None:
         """All values in one request."""
-        metrics = [self._metric(name, value, timestamp=0, step=step) for name, value in values.items()]
+        at = int(self._now().timestamp() * 1000)
+        metrics = [self._metric(name, value, timestamp=at, step=step) for name, value in values.items()]
         self._client.log_batch(self._run, metrics=metrics)
 
     def close(self) -> None:

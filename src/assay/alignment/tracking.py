@@ -1,7 +1,7 @@
 """Tracking: tells a run's trackers the numbers of each step and of each checkpoint as they come.
 
 Steps stand under `train/` as in transformers, checkpoints under the names of docs/metrics.md. What counts is the run's
-own log: a tracker that fails is closed and told of once, and the run goes on without it.
+own log: a tracker that fails is left and told of once, and the run goes on without it.
 """
 
 import warnings

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
 from safetensors import SafetensorError
 
 from assay.alignment.distributed import ALONE, Group
@@ -133,15 +134,17 @@ def run_walk(directory: Path, config: RunConfig, stages: Sequence[tuple[str, Sta
 def run_stage(walk: Walk, name: str, stage: Stage, *, label: str) -> StageRecord:
     """Run one stage with its progress bars, store what it took and made, and say so."""
     wall, cpu = time.monotonic(), time.process_time()
+    # In a narrow terminal what is said is cut off, never the count or the time that is left.
+    whole, rest = Column(no_wrap=True), Column(ratio=1, no_wrap=True, overflow="ellipsis")
     columns = (
         TextColumn("  {task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[said]}[/dim]"),
+        BarColumn(bar_width=12),
+        MofNCompleteColumn(table_column=whole),
+        TimeElapsedColumn(table_column=whole),
+        TimeRemainingColumn(table_column=whole),
+        TextColumn("[dim]{task.fields[said]}[/dim]", table_column=rest),
     )
-    with Progress(*columns, console=console, transient=True) as walk._progress:
+    with Progress(*columns, console=console, transient=True, expand=True) as walk._progress:
         outcome = _shielded(stage, walk)
     walk._progress = None
     record = StageRecord(
