@@ -1,5 +1,6 @@
 """Annotation site: one process serves it, or several on one socket whose pages wait for no acknowledgement."""
 
+import gc
 import os
 import socket
 import sys
@@ -17,6 +18,8 @@ def environment(monkeypatch):
     """What `serve_site` leaves in the environment ends with the test."""
     for name in (annotation_site.WORKSPACE, annotation_site.IS_SECURE, annotation_site.FINDER):
         monkeypatch.setenv(name, "")
+    yield
+    gc.unfreeze()
 
 
 def test_one_process_serves_the_site_itself(monkeypatch, workspace):
@@ -38,6 +41,13 @@ def test_the_finder_that_is_asked_for_looks_in_every_process(monkeypatch, worksp
         assert made.state.site.finder is find_pii
         made.state.site.records.close()
     assert asked == ["presidio:of_names", None]
+
+
+def test_what_is_there_before_the_first_visitor_is_not_looked_through_for_garbage(monkeypatch, workspace):
+    monkeypatch.setenv(annotation_site.WORKSPACE, str(workspace.directory))
+    made = site()
+    assert gc.get_freeze_count() > 10_000
+    made.state.site.records.close()
 
 
 def test_several_are_watched_over_by_a_process_that_can_make_the_site(monkeypatch, workspace):

@@ -68,6 +68,12 @@ def test_a_changed_pace_is_seen_against_ones_own(last, reason):
     assert (advice.reason if advice else None) == reason
 
 
+def test_a_career_ago_is_no_baseline():
+    usual, slower = _work([20] * 220), _work([45] * 190, start=START + timedelta(days=9))
+    assert _after(usual + slower + _work([45] * 10, start=slower[-1].created_at), break_after_min=999) is None
+    assert _after(usual + slower[:20], break_after_min=999).reason == "speed"
+
+
 def test_a_slow_person_is_not_told_that_they_are_slow():
     assert _after(_work([100] * 14, start=START), break_after_min=99) is None
 

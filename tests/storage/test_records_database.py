@@ -18,6 +18,7 @@ from assay.records.errors import StorageError
 from assay.records.judgement import Demonstration
 from assay.records.release import Signal
 from assay.storage import RecordStore
+from assay.storage.database import LONGEST_KEPT
 from assay.storage.leases import Leases
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -76,6 +77,24 @@ def execute(store_path: Path, statement: str, *values: object) -> None:
 def test_a_record_comes_back_as_it_was(store: RecordStore) -> None:
     record = a_demonstration('ü "quotes"\n\x00 and\u2028 more 🙂')
     assert store.get(Demonstration, store.put(record)) == record
+
+
+def test_what_a_row_says_now_is_read_however_often_it_was_read_before(store: RecordStore) -> None:
+    store.put(a_demonstration("a"))
+    assert store.all(Demonstration)[0] is store.all(Demonstration)[0]
+    other = a_demonstration("b")
+    set_body(store, other.model_dump_json())
+    assert store.all(Demonstration) == [other]
+    set_body(store, "{}")
+    with pytest.raises(StorageError, match="an unreadable row"):
+        store.all(Demonstration)
+
+
+def test_a_long_record_is_not_kept_in_memory(store: RecordStore) -> None:
+    store.put(a_demonstration("a" * LONGEST_KEPT))
+    one, again = store.all(Demonstration)[0], store.all(Demonstration)[0]
+    assert one == again
+    assert one is not again
 
 
 def test_putting_twice_is_putting_once_even_at_another_time(store: RecordStore) -> None:

@@ -21,6 +21,7 @@ from assay.storage import Workspace
 from assay.storage.leases import Leases
 from assay.web import about, comfort, create_annotation_app, entry, joining, judging, profile, rights, staff
 from assay.web.keys import BOTH_BAD, CANNOT_JUDGE, THREE_STEPS
+from assay.web.site import Site
 
 HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=alert(1)>"
 CLOCK = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -243,7 +244,9 @@ def test_the_first_account_shuts_out_who_came_without_one(ada, workspace, now):
     assert not workspace.records.count(Judgement)
 
 
-def test_an_answer_and_a_page_change_to_another_thread_once_each(ada, monkeypatch):
+@pytest.mark.parametrize(("is_quick", "by_then"), [(True, (0, 0)), (False, (2, 3))])
+def test_an_answer_and_a_page_change_to_another_thread_never_or_once_each(ada, monkeypatch, is_quick, by_then):
+    monkeypatch.setattr(Site, "is_quick", is_quick)
     changes = []
     run_sync = to_thread.run_sync
 
@@ -254,9 +257,9 @@ def test_an_answer_and_a_page_change_to_another_thread_once_each(ada, monkeypatc
     fields = {"item": _hidden(ada.get("/c/kitchen"), "item"), "overall": "left", "token": ada.token()}
     monkeypatch.setattr(to_thread, "run_sync", counted)
     assert "Stored" in ada.post("/c/kitchen/answer", data=fields).text
-    assert len(changes) == 2
+    assert len(changes) == by_then[0]
     assert ada.get("/c/kitchen/ahead").status_code == 200
-    assert len(changes) == 3
+    assert len(changes) == by_then[1]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from threading import get_ident
 
 import pytest
 from site_visits import Visit
@@ -10,6 +11,7 @@ from assay.feedback import current_judgements, open_campaign
 from assay.feedback.assignment import Pass
 from assay.feedback.campaign import Run
 from assay.feedback.fatigue import Rest
+from assay.feedback.pii import find_pii
 from assay.feedback.schemes import Attribute, Scheme
 from assay.records.conversation import user_prompt
 from assay.records.judgement import Item, Judgement, Ranking
@@ -181,6 +183,22 @@ def test_a_break_is_proposed_declined_and_not_repeated_at_once(open_site, worksp
     assert "Which answer" in visit.post("/c/k/rest", data={"choice": "go_on", "reason": "time"}).text
     assert "Which answer" in visit.get("/c/k").text
     assert [(one.reason, one.is_taken) for one in workspace.records.all(Rest)] == [("time", False)]
+
+
+@pytest.mark.parametrize("finder", [find_pii, lambda text: find_pii(text)])
+def test_an_answer_takes_a_thread_where_a_model_may_read_it_or_a_server_keeps_it(workspace, now, finder):
+    item = Item(campaign="k", prompt=user_prompt("p"), first="a", second="b", created_at=now)
+    open_campaign(workspace.records, "k", [item], now=now)
+    asked_from = set()
+    app = create_annotation_app(workspace, clock=lambda: asked_from.add(get_ident()) or START, finder=finder)
+    with Visit(app) as visit:
+        visit.post("/login", data={"name": "ada", "campaign": "k"})
+        visit.post("/c/k/consent")
+        fields = {"item": _item(visit), "overall": "left"}
+        visit.token()
+        asked_from.clear()
+        assert visit.post("/c/k/answer", data=fields, follow_redirects=False).status_code == 303
+    assert len(asked_from) == (1 if finder is find_pii and workspace.records.is_file else 2)
 
 
 def test_the_daily_cap_ends_the_day_and_the_next_one_goes_on(open_site):

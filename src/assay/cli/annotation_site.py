@@ -4,6 +4,7 @@ Run as a module it watches over the several. Each of them makes the site from wh
 loads a language model.
 """
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -41,7 +42,10 @@ def site() -> FastAPI:
     """The site that the environment names; it lives as long as its process."""
     workspace = open_workspace(Path(os.environ[WORKSPACE]))
     finder = finder_named(os.environ.get(FINDER) or None)
-    return create_annotation_app(workspace, clock=now, is_secure=bool(os.environ.get(IS_SECURE)), finder=finder)
+    made = create_annotation_app(workspace, clock=now, is_secure=bool(os.environ.get(IS_SECURE)), finder=finder)
+    gc.collect()
+    gc.freeze()  # what is there now stays; to look through all of it for garbage would hold up people for 70 ms
+    return made
 
 
 def watch_over(host: str, port: int, workers: int) -> None:

@@ -29,6 +29,8 @@ RECENT = 10
 RECENT_SIDES = 20
 """The same for sides and agreement; with ten, not even all on one side would be beyond chance at `CHANGE_Z`."""
 BASELINE = 20
+COMPARED = 200
+"""How far back a person is compared with themselves."""
 CHANGE_Z = 3.0
 """Standard errors by which a share must have changed."""
 NOBODY: Mapping[str, bool] = MappingProxyType({})
@@ -78,7 +80,7 @@ def advise(
     elif active >= (break_after_min or BREAK_AFTER_MIN):
         reason = "time"
     elif len(since) >= RECENT and len(timed) >= RECENT + BASELINE:
-        reason = _changed(timed, agreed)
+        reason = _changed(timed[-COMPARED:], agreed)
     return Advice(reason, round(active, 1), round(today, 1)) if reason else None
 
 
@@ -103,6 +105,8 @@ def _changed(timed: Sequence[Judgement], agreed: Mapping[str, bool]) -> Reason |
     before, now = timed[:-RECENT_SIDES], timed[-RECENT_SIDES:]
     if abs(_change(_lefts(before), _lefts(now))) > CHANGE_Z:
         return "side"
+    if not agreed:  # an identity takes as long to reckon as all the rest
+        return None
     same_before, same_now = ([agreed[one.id] for one in part if one.id in agreed] for part in (before, now))
     return "agreement" if _change(same_before, same_now) < -CHANGE_Z else None
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
@@ -20,6 +20,9 @@ from assay.storage.statements import read
 R = TypeVar("R", bound=Record)
 Which = Literal["all", "newest", "count"]
 BATCH = 500
+KEPT, LONGEST_KEPT = 4096, 8192
+"""Records that a process keeps parsed, and the longest of them in characters: a row is read each time, but what its
+text says is looked up. What was opened with a person's key is never kept."""
 
 RECORDS_LOCK = number_of("records")
 """Held alone by whoever stores many records, and shared by whoever stores some in a transaction that holds more: two
@@ -58,6 +61,11 @@ class RecordStore:
             unless_ready.callback(self.engine.dispose)
             prepare(self.engine, without_password(url))
             unless_ready.pop_all()
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it lies in a file or in memory: both answer sooner than a thread could be asked to."""
+        return self.engine.dialect.name == "sqlite"
 
     def put(self, record: Record, *, split: str | None = None, subject: str | None = None) -> str:
         """Store one record and return its identity."""
@@ -197,7 +205,8 @@ class RecordStore:
     def _parse(self, kind: type[R], row: Any) -> R:
         try:
             if not kind.personal or not is_sealed(row.body):
-                return kind.model_validate_json(row.body)
+                parsed: R = _kept(kind, row.body) if len(row.body) <= LONGEST_KEPT else _parsed(kind, row.body)
+                return parsed
             body, is_erased = opened_body(kind, row.body, row.id, self.seals)
             record = kind.model_validate_json(body)
         except (ValueError, ValidationError) as error:
@@ -233,6 +242,13 @@ def _query(which: Which, *, by_split: bool, by_subject: bool) -> Select[Any]:
     if which == "newest":
         return query.order_by(_COLUMNS.seq.desc()).limit(bindparam("most"))
     return query if which == "count" else query.order_by(_COLUMNS.seq)
+
+
+def _parsed(kind: type[R], body: str) -> R:
+    return kind.model_validate_json(body)
+
+
+_kept = lru_cache(maxsize=KEPT)(_parsed)  # records are frozen: the same text may be the same record to all who read it
 
 
 def _refuse_moves(connection: Connection, values: Sequence[dict[str, str | None]]) -> None:

@@ -3,8 +3,8 @@
 A page's script may ask for the item after the next (`ahead`) and post answers itself; then it gets JSON back. All
 else is forms and redirects. Who was recruited by a link has a share of the items, and a code at its end.
 
-The three pages that are asked for at every item find their desk themselves: a dependency takes a thread of its own, and
-to change threads twice costs as much as to look up all that an answer needs.
+The three pages that are asked for at every item find their desk themselves and are answered without a thread where that
+is quicker (`site.quickly`): to change threads costs as much as to look up all that an answer needs.
 """
 
 from datetime import datetime
@@ -22,7 +22,7 @@ from assay.feedback.comfort import is_to_be_asked, is_to_be_offered, limit_of
 from assay.feedback.company import agreed_with_others
 from assay.feedback.consent import agreed_version
 from assay.feedback.demonstrations import word_diff
-from assay.feedback.fatigue import Advice, Rest, RestReason, advise
+from assay.feedback.fatigue import COMPARED, Advice, Rest, RestReason, advise
 from assay.feedback.recruiting import has_enough, is_beyond, share_of
 from assay.records.errors import StorageError
 from assay.records.judgement import Item, Judgement
@@ -33,13 +33,13 @@ from assay.web.joining import finished_page
 from assay.web.keys import keys_of, notice_of, strips_of
 from assay.web.personal import question, settled, texts_of
 from assay.web.rights import consent_page
-from assay.web.site import Desk, Fields, TheDesk, desk_of
+from assay.web.site import Desk, Fields, TheDesk, desk_of, quickly, site_of
 
 ADVISE_EVERY = 5
 """A person's answers are looked at for tiredness after every fifth."""
 COMPARE_EVERY = 20
 """And for whether they still agree with others after every twentieth, for those others' answers must be read too."""
-ADVISE_ON = 200
+ADVISE_ON = COMPARED
 """Their last answers that are looked at, and all of today's where those are more: to read a career at each item would
 take longer than to show the next one."""
 REASONS: dict[PassReason, str] = {
@@ -61,70 +61,21 @@ def is_from_script(request: Request) -> bool:
 
 
 @router.get("")
-def judge(request: Request, campaign: str, said: str = "", why: str = "") -> Response:
+async def judge(request: Request, campaign: str, said: str = "", why: str = "") -> Response:
     """The next item; before it consent and what one would rather not see, now and then a break, at the end thanks."""
-    desk = desk_of(request, campaign)
-    site, name = desk.site, desk.visitor.name
-    if agreed_version(site.records, name) is None:
-        return consent_page(desk)
-    if is_to_be_asked(site.leases, desk.campaign.name, name):
-        return asking_page(desk)
-    now = site.clock()
-    come_so_far = _progress(desk)
-    come: dict[str, object] = {"progress": come_so_far, "notice": notice_of(said)}
-    joined = desk.visitor.joined
-    is_enough = joined is not None and has_enough(site.leases, joined, name)
-    if not is_enough and (advice := _advice(desk, judged=come_so_far.judged, now=now)):
-        return site.page("rest.html", {**desk.shared, **come, "advice": advice})
-    come["is_offered"] = why == "upsetting" and is_to_be_offered(site.leases, desk.campaign.name, name)
-    turn = None if is_enough else next_turn(site.leases, desk.campaign, name, now=now)
-    if turn is None and joined is not None:
-        return finished_page(desk, joined, come_so_far, notice_of(said))
-    if turn is None:
-        is_limited = limit_of(site.records, name) is not None
-        return site.page("done.html", {**desk.shared, **come, "is_limited": is_limited})
-    return site.page("judge.html", {**desk.shared, **come, **_shown(desk, turn)})
+    return await quickly(site_of(request), lambda: _next_page(desk_of(request, campaign), said, why))
 
 
 @router.get("/ahead")
-def ahead(request: Request, campaign: str) -> Response:
+async def ahead(request: Request, campaign: str) -> Response:
     """The page of the item after the next, for the script to keep ready; nothing where another page comes first."""
-    desk = desk_of(request, campaign)
-    site, name, now = desk.site, desk.visitor.name, desk.site.clock()
-    judged, total = _progress(desk)
-    is_last = desk.visitor.joined is not None and judged + 1 >= total
-    is_asked = agreed_version(site.records, name) is None or is_to_be_asked(site.leases, desk.campaign.name, name)
-    if is_last or is_asked or _advice(desk, judged=judged + 1, now=now):
-        return Response(status_code=204)
-    turn = next_turn(site.leases, desk.campaign, name, now=now, ahead=1)
-    if turn is None:
-        return Response(status_code=204)
-    come = {"progress": {"judged": judged + 1, "total": total}, "notice": "", "is_offered": False}
-    return site.page("judge.html", {**desk.shared, **come, **_shown(desk, turn)})
+    return await quickly(site_of(request), lambda: _page_ahead(desk_of(request, campaign)))
 
 
 @router.post("/answer")
-def answer(request: Request, campaign: str, fields: Fields) -> Response:
+async def answer(request: Request, campaign: str, fields: Fields) -> Response:
     """Store one answer and go to the next item; where it holds personal data, ask first."""
-    desk = desk_of(request, campaign)
-    site, leases = desk.site, desk.site.leases
-    if leases.split_of(desk.campaign.name, fields.get("item", "")) is None:
-        raise HTTPException(404 if fields.get("item") else 400, "This item is not part of the campaign.")
-    item, joined = site.records.get(Item, fields["item"]), desk.visitor.joined
-    if joined is not None and is_beyond(leases, joined, desk.visitor.name, item.id):
-        return _stored(request, desk, "gone")
-    kept = settled(fields, texts := texts_of(fields, item, site.finder))
-    if kept is None:
-        page = question(desk, f"{desk.path}/answer", fields, texts, _progress(desk))
-        return JSONResponse({"question": bytes(page.body).decode()}) if is_from_script(request) else page
-    said, round_ = said_from(kept), int(fields.get("round") == "1")
-    try:
-        record_answer(leases, desk.campaign, desk.visitor.name, item, said, now=site.clock(), round=round_)
-    except StorageError:
-        if leases.find(desk.campaign.name, desk.visitor.name, item.id, round=round_) is not None:
-            raise
-        return _stored(request, desk, "gone")
-    return _stored(request, desk, said.overall or "submit")
+    return await quickly(site_of(request), lambda: _take_answer(request, desk_of(request, campaign), fields))
 
 
 @router.post("/pass")
@@ -191,6 +142,64 @@ def diff(request: Request, desk: TheDesk, fields: Fields) -> Response:
     return desk.site.page(
         "diff_piece.html" if is_from_script(request) else "diff.html", {**desk.shared, "pieces": pieces}
     )
+
+
+def _next_page(desk: Desk, said: str, why: str) -> Response:
+    site, name = desk.site, desk.visitor.name
+    if agreed_version(site.records, name) is None:
+        return consent_page(desk)
+    if is_to_be_asked(site.leases, desk.campaign.name, name):
+        return asking_page(desk)
+    now = site.clock()
+    come_so_far = _progress(desk)
+    come: dict[str, object] = {"progress": come_so_far, "notice": notice_of(said)}
+    joined = desk.visitor.joined
+    is_enough = joined is not None and has_enough(site.leases, joined, name)
+    if not is_enough and (advice := _advice(desk, judged=come_so_far.judged, now=now)):
+        return site.page("rest.html", {**desk.shared, **come, "advice": advice})
+    come["is_offered"] = why == "upsetting" and is_to_be_offered(site.leases, desk.campaign.name, name)
+    turn = None if is_enough else next_turn(site.leases, desk.campaign, name, now=now)
+    if turn is None and joined is not None:
+        return finished_page(desk, joined, come_so_far, notice_of(said))
+    if turn is None:
+        is_limited = limit_of(site.records, name) is not None
+        return site.page("done.html", {**desk.shared, **come, "is_limited": is_limited})
+    return site.page("judge.html", {**desk.shared, **come, **_shown(desk, turn)})
+
+
+def _page_ahead(desk: Desk) -> Response:
+    site, name, now = desk.site, desk.visitor.name, desk.site.clock()
+    judged, total = _progress(desk)
+    is_last = desk.visitor.joined is not None and judged + 1 >= total
+    is_asked = agreed_version(site.records, name) is None or is_to_be_asked(site.leases, desk.campaign.name, name)
+    if is_last or is_asked or _advice(desk, judged=judged + 1, now=now):
+        return Response(status_code=204)
+    turn = next_turn(site.leases, desk.campaign, name, now=now, ahead=1)
+    if turn is None:
+        return Response(status_code=204)
+    come = {"progress": {"judged": judged + 1, "total": total}, "notice": "", "is_offered": False}
+    return site.page("judge.html", {**desk.shared, **come, **_shown(desk, turn)})
+
+
+def _take_answer(request: Request, desk: Desk, fields: dict[str, str]) -> Response:
+    site, leases = desk.site, desk.site.leases
+    if leases.split_of(desk.campaign.name, fields.get("item", "")) is None:
+        raise HTTPException(404 if fields.get("item") else 400, "This item is not part of the campaign.")
+    item, joined = site.records.get(Item, fields["item"]), desk.visitor.joined
+    if joined is not None and is_beyond(leases, joined, desk.visitor.name, item.id):
+        return _stored(request, desk, "gone")
+    kept = settled(fields, texts := texts_of(fields, item, site.finder))
+    if kept is None:
+        page = question(desk, f"{desk.path}/answer", fields, texts, _progress(desk))
+        return JSONResponse({"question": bytes(page.body).decode()}) if is_from_script(request) else page
+    said, round_ = said_from(kept), int(fields.get("round") == "1")
+    try:
+        record_answer(leases, desk.campaign, desk.visitor.name, item, said, now=site.clock(), round=round_)
+    except StorageError:
+        if leases.find(desk.campaign.name, desk.visitor.name, item.id, round=round_) is not None:
+            raise
+        return _stored(request, desk, "gone")
+    return _stored(request, desk, said.overall or "submit")
 
 
 def _stored(request: Request, desk: Desk, said: str) -> Response:

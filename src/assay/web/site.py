@@ -11,12 +11,14 @@ from typing import Annotated, NamedTuple
 from urllib.parse import quote
 
 from fastapi import Depends, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment
 from starlette.datastructures import FormData
 
 from assay.feedback.accounts import Account, Page, find_account, is_open_to_all, may
 from assay.feedback.campaign import Campaign, campaign_names, state_of
+from assay.feedback.pii import find_pii
 from assay.feedback.pii_finders import Finder
 from assay.feedback.recruiting import Recruitment, find_recruitment
 from assay.storage import RecordStore
@@ -46,6 +48,14 @@ class Site(NamedTuple):
     def records(self) -> RecordStore:
         """The record store of the workspace."""
         return self.leases.records
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether an answer is stored, and a page made, in less time than it takes to hand them to a thread and back.
+
+        Not where a server keeps the records, or a language model looks for personal data: others would wait for them.
+        """
+        return self.records.is_file and self.finder is find_pii
 
     def page(self, template: str, values: Mapping[str, object], *, status: int = 200) -> HTMLResponse:
         """One page, never kept by a cache."""
@@ -92,6 +102,14 @@ class Desk(NamedTuple):
     def shared(self) -> dict[str, object]:
         """What every page of a campaign shows."""
         return {**shared(self.visitor), "campaign": self.campaign.name, "path": self.path}
+
+
+async def quickly(site: Site, work: Callable[[], Response]) -> Response:
+    """What `work` answers, from here where the site is quick, else from a thread.
+
+    For what is asked for at every item; threads that share a processor keep each other from it.
+    """
+    return work() if site.is_quick else await run_in_threadpool(work)
 
 
 def shared(visitor: Visitor) -> dict[str, object]:
