@@ -18,8 +18,10 @@ def environment(monkeypatch):
     """What `serve_site` leaves in the environment ends with the test."""
     for name in (annotation_site.WORKSPACE, annotation_site.IS_SECURE, annotation_site.FINDER):
         monkeypatch.setenv(name, "")
+    thresholds = gc.get_threshold()
     yield
     gc.unfreeze()
+    gc.set_threshold(*thresholds)
 
 
 def test_one_process_serves_the_site_itself(monkeypatch, workspace):

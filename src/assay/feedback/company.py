@@ -5,12 +5,13 @@ Read for `fatigue` alone, which compares it with the person's own earlier share;
 
 from collections.abc import Sequence
 
-from assay.feedback.quality import item_id
 from assay.records.judgement import Judgement
 from assay.storage.leases import Leases
 
 MOST = 60
 """A person's last answers that are looked at: to read more takes longer than to show an item."""
+GIVEN = 2 * MOST
+"""What they were given last; checks, repeats and what they passed over stand between."""
 OTHERS = 3
 """Other people's answers to a pair that are read, where there are more."""
 
@@ -21,7 +22,12 @@ def agreed_with_others(leases: Leases, queue: str, judgements: Sequence[Judgemen
     Judgements are one person's, in the order of time; checks, repeats and rankings are left out.
     """
     mine = [one for one in judgements if one.campaign == queue and one.purpose is None and one.ranking is None][-MOST:]
-    items = {one.id: item_id(one) for one in mine}
+    if not mine:
+        return {}
+    # the leases tell which items these are, and to reckon it from the texts takes longer
+    given = {lease.answer: lease.item for lease in leases.recent(queue, mine[0].annotator, most=GIVEN)}
+    mine = [one for one in mine if one.id in given]
+    items = {one.id: given[one.id] for one in mine}
     others: dict[str, list[str]] = {}
     for lease in leases.answers_on(queue, sorted(set(items.values()))):
         if lease.answer is not None and lease.annotator != mine[0].annotator:

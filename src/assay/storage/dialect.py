@@ -33,6 +33,9 @@ from assay.storage.wal import use_wal
 KNOWN = ("sqlite", "postgresql")
 CONNECTIONS = 10
 """Connections that a process keeps to a server; as many again may come when it is busy."""
+LOG_PAGES = 4000
+"""Pages of SQLite's log (16 MB) after which a writer puts them into the file, while all others wait: four times as many
+as SQLite takes by itself, for most are of the same few pages."""
 # Whoever has waited for a lock must see what its last holder stored, so no snapshot may be older than the statement.
 _SERVER: dict[str, Any] = {"pool_size": CONNECTIONS, "pool_pre_ping": True, "isolation_level": "READ COMMITTED"}
 
@@ -65,7 +68,8 @@ def without_password(url: str) -> str:
 @contextmanager
 def writing(engine: Engine, *locks: int) -> Iterator[Connection]:
     """One transaction that holds these locks, or SQLite's one, to its end; it is kept when the block ends well."""
-    with _turn(engine), engine.begin() as connection:
+    # the connection comes before the turn and goes after it: others wait for what is between
+    with engine.connect() as connection, _turn(engine), connection.begin():
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         for lock in locks:
@@ -115,6 +119,7 @@ def _insert_absent(table: Table, dialect: str) -> Insert:
 def _use_wal(connection: Any, _record: object) -> None:
     use_wal(connection)
     connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
 
 
 @contextmanager

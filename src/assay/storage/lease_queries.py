@@ -52,11 +52,8 @@ WANT = update(work_table).where(_WORK).values(wanted=bindparam("more"), is_full=
 FIND = select(lease_table).where(_THIS)
 HELD = select(lease_table).where(_MINE, _IS_HELD).order_by(_L.turn)
 LAST_FINISHED = select(lease_table).where(_MINE, ~_IS_HELD).order_by(_L.done.desc()).limit(1)
-ANSWERS = (
-    select(lease_table)
-    .where(_L.queue == _Q, _L.item == _WHAT, _L.state == "answered", _L.round == 0)
-    .order_by(_L.annotator)
-)
+# in no order: for one, SQLite would read all leases of the queue in that of an index
+ANSWERS = select(lease_table).where(_L.queue == _Q, _L.item == _WHAT, _L.state == "answered", _L.round == 0)
 ANSWERS_ON = (
     select(lease_table)
     .where(_L.queue == _Q, _L.item.in_(bindparam("items", expanding=True)), _L.state == "answered", _L.round == 0)

@@ -265,7 +265,8 @@ class Leases:
 
     def answers(self, queue: str, item: str) -> list[Lease]:
         """Answered leases of one item in its first round, by annotator."""
-        return [_lease(row) for row in self._read(queries.ANSWERS, q=queue, what=item)]
+        answered = [_lease(row) for row in self._read(queries.ANSWERS, q=queue, what=item)]
+        return sorted(answered, key=lambda lease: lease.annotator)
 
     def answers_on(self, queue: str, items: Sequence[str]) -> list[Lease]:
         """The same of several items, by item and annotator."""
@@ -281,15 +282,13 @@ class Leases:
 
         What they finished counts in any case.
         """
-        with storage_errors("the leases"), self._engine.connect() as connection:
-            mine = run(connection, queries.STANDING, {"q": queue, "who": annotator}).rows
-            finished = sum(count for state, _, count in mine if state == "answered")
-            if limit is None or not levels.has_levels(connection, queue):
-                opened = run(connection, queries.OPEN_ITEMS, {"q": queue}).value or 0
-            else:
-                within = {"q": queue, "who": annotator, "limit": limit}
-                mine = run(connection, queries.STANDING_WITHIN, within).rows
-                opened = levels.open_within(connection, queue, limit=limit)
+        mine = self._read(queries.STANDING, q=queue, who=annotator)
+        finished = sum(count for state, _, count in mine if state == "answered")
+        if limit is None or not self.has_levels(queue):
+            opened = int(next(iter(self._read(queries.OPEN_ITEMS, q=queue)), [0])[0])
+        else:
+            mine = self._read(queries.STANDING_WITHIN, q=queue, who=annotator, limit=limit)
+            opened = int(self._read(queries.OPEN_WITHIN, q=queue, limit=limit)[0][0] or 0)
         unmet = opened - sum(count for _, is_full, count in mine if not is_full)
         return Standing(finished, finished + sum(count for state, _, count in mine if state == "held") + unmet)
 

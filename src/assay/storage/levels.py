@@ -62,10 +62,5 @@ def next_within(connection: Connection, wish: Mapping[str, Any], *, limit: int, 
     return found
 
 
-def open_within(connection: Connection, queue: str, *, limit: int) -> int:
-    """How many works up to a level are open."""
-    return run(connection, queries.OPEN_WITHIN, {"q": queue, "limit": limit}).value or 0
-
-
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {column.name: row[column.name] for column in level_table.columns}

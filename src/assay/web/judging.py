@@ -3,11 +3,12 @@
 A page's script may ask for the item after the next (`ahead`) and post answers itself; then it gets JSON back. All
 else is forms and redirects. Who was recruited by a link has a share of the items, and a code at its end.
 
-The three pages that are asked for at every item find their desk themselves and are answered without a thread where that
-is quicker (`site.quickly`): to change threads costs as much as to look up all that an answer needs.
+The three that are asked for at every item find their desk themselves, without FastAPI's dependencies, and are answered
+without a thread where that is quicker (`site.quickly`): either costs as much as to look up all that an answer needs.
 """
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, time
 from typing import get_args
 from urllib.parse import urlencode
 
@@ -33,15 +34,15 @@ from assay.web.joining import finished_page
 from assay.web.keys import keys_of, notice_of, strips_of
 from assay.web.personal import question, settled, texts_of
 from assay.web.rights import consent_page
-from assay.web.site import Desk, Fields, TheDesk, desk_of, quickly, site_of
+from assay.web.site import Desk, Fields, TheDesk, checked_fields, desk_of, quickly, site_of
 
 ADVISE_EVERY = 5
 """A person's answers are looked at for tiredness after every fifth."""
 COMPARE_EVERY = 20
 """And for whether they still agree with others after every twentieth, for those others' answers must be read too."""
 ADVISE_ON = COMPARED
-"""Their last answers that are looked at, and all of today's where those are more: to read a career at each item would
-take longer than to show the next one."""
+"""Their last answers that are looked at, and all since their last break, or of today where a daily cap counts them: to
+read a career at each item would take longer than to show the next one."""
 REASONS: dict[PassReason, str] = {
     "not_my_field": "I do not know this field",
     "too_long": "It is too long",
@@ -61,21 +62,22 @@ def is_from_script(request: Request) -> bool:
 
 
 @router.get("")
-async def judge(request: Request, campaign: str, said: str = "", why: str = "") -> Response:
+async def judge(request: Request) -> Response:
     """The next item; before it consent and what one would rather not see, now and then a break, at the end thanks."""
-    return await quickly(site_of(request), lambda: _next_page(desk_of(request, campaign), said, why))
+    return await quickly(site_of(request), lambda: _next_page(_desk(request), request.query_params))
 
 
 @router.get("/ahead")
-async def ahead(request: Request, campaign: str) -> Response:
+async def ahead(request: Request) -> Response:
     """The page of the item after the next, for the script to keep ready; nothing where another page comes first."""
-    return await quickly(site_of(request), lambda: _page_ahead(desk_of(request, campaign)))
+    return await quickly(site_of(request), lambda: _page_ahead(_desk(request)))
 
 
 @router.post("/answer")
-async def answer(request: Request, campaign: str, fields: Fields) -> Response:
+async def answer(request: Request) -> Response:
     """Store one answer and go to the next item; where it holds personal data, ask first."""
-    return await quickly(site_of(request), lambda: _take_answer(request, desk_of(request, campaign), fields))
+    fields = await checked_fields(request)
+    return await quickly(site_of(request), lambda: _take_answer(request, _desk(request), fields))
 
 
 @router.post("/pass")
@@ -144,7 +146,11 @@ def diff(request: Request, desk: TheDesk, fields: Fields) -> Response:
     )
 
 
-def _next_page(desk: Desk, said: str, why: str) -> Response:
+def _desk(request: Request) -> Desk:
+    return desk_of(request, request.path_params["campaign"])
+
+
+def _next_page(desk: Desk, told: Mapping[str, str]) -> Response:
     site, name = desk.site, desk.visitor.name
     if agreed_version(site.records, name) is None:
         return consent_page(desk)
@@ -152,15 +158,15 @@ def _next_page(desk: Desk, said: str, why: str) -> Response:
         return asking_page(desk)
     now = site.clock()
     come_so_far = _progress(desk)
-    come: dict[str, object] = {"progress": come_so_far, "notice": notice_of(said)}
+    come: dict[str, object] = {"progress": come_so_far, "notice": notice_of(told.get("said", ""))}
     joined = desk.visitor.joined
     is_enough = joined is not None and has_enough(site.leases, joined, name)
     if not is_enough and (advice := _advice(desk, judged=come_so_far.judged, now=now)):
         return site.page("rest.html", {**desk.shared, **come, "advice": advice})
-    come["is_offered"] = why == "upsetting" and is_to_be_offered(site.leases, desk.campaign.name, name)
+    come["is_offered"] = told.get("why") == "upsetting" and is_to_be_offered(site.leases, desk.campaign.name, name)
     turn = None if is_enough else next_turn(site.leases, desk.campaign, name, now=now)
     if turn is None and joined is not None:
-        return finished_page(desk, joined, come_so_far, notice_of(said))
+        return finished_page(desk, joined, come_so_far, notice_of(told.get("said", "")))
     if turn is None:
         is_limited = limit_of(site.records, name) is not None
         return site.page("done.html", {**desk.shared, **come, "is_limited": is_limited})
@@ -242,12 +248,12 @@ def _shown(desk: Desk, turn: Turn) -> dict[str, object]:
     return {**shown, "keys": keys, "strips": strips, "reasons": REASONS}
 
 
-def _recent(records: RecordStore, name: str, *, now: datetime) -> list[Judgement]:
-    """A person's last answers: all of today's, which a daily cap counts, and `ADVISE_ON` at least, where there are."""
+def _recent(records: RecordStore, name: str, *, since: datetime) -> list[Judgement]:
+    """A person's last answers: all since then, and `ADVISE_ON` at least, where there are."""
     most = ADVISE_ON
     while True:
         found = records.all(Judgement, subject=name, newest=most)
-        if len(found) < most or found[0].created_at.date() < now.date():
+        if len(found) < most or found[0].created_at < since:
             return found
         most *= 2
 
@@ -257,11 +263,14 @@ def _advice(desk: Desk, *, judged: int, now: datetime) -> Advice | None:
     name, records = desk.visitor.name, desk.site.records
     if run.daily_cap_min is None and judged % ADVISE_EVERY:
         return None
-    recent = _recent(records, name, now=now)
+    rests = records.all(Rest, subject=name)
+    today = datetime.combine(now.date(), time(), now.tzinfo)
+    last_rest = max((rest.at for rest in rests), default=today)
+    recent = _recent(records, name, since=max(today, last_rest) if run.daily_cap_min is None else today)
     is_compared = judged and judged % COMPARE_EVERY == 0
     return advise(
         recent,
-        records.all(Rest, subject=name),
+        rests,
         now=now,
         break_after_min=run.break_after_min,
         daily_cap_min=run.daily_cap_min,
