@@ -61,23 +61,25 @@ def is_from_script(request: Request) -> bool:
     return request.headers.get("x-assay-script") == "1"
 
 
-@router.get("")
 async def judge(request: Request) -> Response:
     """The next item; before it consent and what one would rather not see, now and then a break, at the end thanks."""
     return await quickly(site_of(request), lambda: _next_page(_desk(request), request.query_params))
 
 
-@router.get("/ahead")
 async def ahead(request: Request) -> Response:
     """The page of the item after the next, for the script to keep ready; nothing where another page comes first."""
     return await quickly(site_of(request), lambda: _page_ahead(_desk(request)))
 
 
-@router.post("/answer")
 async def answer(request: Request) -> Response:
     """Store one answer and go to the next item; where it holds personal data, ask first."""
     fields = await checked_fields(request)
     return await quickly(site_of(request), lambda: _take_answer(request, _desk(request), fields))
+
+
+router.add_route(router.prefix, judge, methods=["GET"])
+router.add_route(f"{router.prefix}/ahead", ahead, methods=["GET"])
+router.add_route(f"{router.prefix}/answer", answer, methods=["POST"])
 
 
 @router.post("/pass")
