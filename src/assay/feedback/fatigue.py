@@ -10,6 +10,7 @@ tiredness that changes none of them, and what happened on pages whose script was
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from math import sqrt
 from statistics import median
 from types import MappingProxyType
@@ -130,5 +131,10 @@ def _lefts(judgements: Sequence[Judgement]) -> list[bool]:
 
 
 def _pace(one: Judgement) -> float:
-    words = sum(len(text.split()) for text in (*(m.content for m in one.prompt), one.first, one.second))
+    words = sum(map(_words, (*(m.content for m in one.prompt), one.first, one.second)))
     return (one.time_on_task_s or 0) / max(1, words)
+
+
+@lru_cache(maxsize=4096)
+def _words(text: str) -> int:
+    return len(text.split())

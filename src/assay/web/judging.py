@@ -29,9 +29,10 @@ from assay.records.errors import StorageError
 from assay.records.judgement import Item, Judgement
 from assay.storage import RecordStore
 from assay.web.comfort import asking_page
+from assay.web.fixed import fixed_parts, names_of
 from assay.web.forms import said_from
 from assay.web.joining import finished_page
-from assay.web.keys import keys_of, notice_of, strips_of
+from assay.web.keys import notice_of
 from assay.web.personal import question, settled, texts_of
 from assay.web.rights import consent_page
 from assay.web.site import Desk, Fields, TheDesk, checked_fields, desk_of, quickly, site_of
@@ -43,15 +44,6 @@ COMPARE_EVERY = 20
 ADVISE_ON = COMPARED
 """Their last answers that are looked at, and all since their last break, or of today where a daily cap counts them: to
 read a career at each item would take longer than to show the next one."""
-REASONS: dict[PassReason, str] = {
-    "not_my_field": "I do not know this field",
-    "too_long": "It is too long",
-    "language": "It is in a language I do not read well",
-    "upsetting": "It upsets me",
-    "personal_data": "It holds somebody's personal data",
-    "broken": "It is broken or not readable",
-    "other": "Another reason",
-}
 
 router = APIRouter(prefix="/c/{campaign}", default_response_class=HTMLResponse)
 
@@ -237,17 +229,12 @@ def _in_hand(desk: Desk, item: str) -> Turn:
 def _shown(desk: Desk, turn: Turn) -> dict[str, object]:
     scheme = scheme_of(desk.site.records, desk.campaign)
     positions = shown_positions(turn.item, desk.visitor.name, round=turn.lease.round)
-    completions = [turn.item.completions[position] for position in positions]
-    letters = [f"Answer {letter}" for letter in "ABCDEFGHI"]
-    names = ["Left answer", "Right answer"] if len(completions) == 2 else letters[: len(completions)]
     answers = [
-        {"place": place, "name": name, "text": text}
-        for place, (name, text) in enumerate(zip(names, completions, strict=True))
+        {"place": place, "name": name, "text": turn.item.completions[position]}
+        for place, (name, position) in enumerate(zip(names_of(len(positions)), positions, strict=True))
     ]
-    keys = keys_of(scheme, completions=len(answers))
-    strips = () if keys.is_direct else strips_of(scheme, keys, names=names)
-    shown = {"turn": turn, "item": turn.item, "scheme": scheme, "answers": answers}
-    return {**shown, "keys": keys, "strips": strips, "reasons": REASONS}
+    fixed = fixed_parts(desk.site.pages, scheme, completions=len(answers))
+    return {"turn": turn, "item": turn.item, "scheme": scheme, "answers": answers, "fixed": fixed}
 
 
 def _recent(records: RecordStore, name: str, *, since: datetime) -> list[Judgement]:
