@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from assay.records.conversation import user_prompt
 from assay.records.errors import StorageError
@@ -145,6 +145,27 @@ def test_a_prefix_finds_the_one_record_that_starts_with_it(store: RecordStore) -
             store.get(Demonstration, absent)
     with pytest.raises(StorageError, match="one signal"):
         store.get(Signal, records[7].id)
+
+
+def test_a_record_stays_in_its_split_and_no_other_row_is_looked_up_for_that(store: RecordStore) -> None:
+    records = [a_demonstration(str(number)) for number in range(600)]
+    store.put_all([(one, "train", None) for one in records])
+    asked: list[str] = []
+
+    def note(*told: object) -> None:
+        asked.append(str(told[2]))
+
+    def looked_up() -> list[str]:
+        return [one for one in asked if one.startswith("SELECT record.")]
+
+    event.listen(store.engine, "before_cursor_execute", note)
+    assert store.put_all([(one, None, None) for one in [*records, a_demonstration("new")]]) == 1
+    assert looked_up() == []
+    assert store.put_all([(one, "train", None) for one in records]) == 0
+    assert [("record.kind =" in one, "record.id IN" in one) for one in looked_up()] == [(True, True)] * 2
+    moved = [(one, "held_out" if one is records[555] else "train", None) for one in records]
+    with pytest.raises(StorageError, match=f"{records[555].short_id} in 'held_out'; got it in split 'train' already"):
+        store.put_all(moved)
 
 
 def test_several_records_come_in_the_order_in_which_they_are_asked_for(store: RecordStore) -> None:

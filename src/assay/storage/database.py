@@ -37,6 +37,9 @@ _BODY = select(_COLUMNS.body).where(_THIS)
 _THESE = select(_COLUMNS.id, _COLUMNS.body).where(
     _COLUMNS.kind == bindparam("kind"), _COLUMNS.id.in_(bindparam("ids", expanding=True))
 )
+_SPLITS = select(_COLUMNS.id, _COLUMNS.split).where(
+    _COLUMNS.kind == bindparam("kind"), _COLUMNS.id.in_(bindparam("ids", expanding=True))
+)
 _RESEAL = record_table.update().where(_THIS).values(body=bindparam("new"))
 _PREFIXED = (
     select(_COLUMNS.id, _COLUMNS.body)
@@ -253,13 +256,17 @@ _kept = lru_cache(maxsize=KEPT)(_parsed)  # records are frozen: the same text ma
 
 def _refuse_moves(connection: Connection, values: Sequence[dict[str, str | None]]) -> None:
     """Raise StorageError when a record that was here already lies in another split than the one asked for."""
-    wanted = {(row["kind"], row["id"]): row["split"] for row in values if row["split"] is not None}
-    for start in range(0, len(values), BATCH):
-        ids = [row["id"] for row in values[start : start + BATCH]]
-        query = select(record_table.c.kind, record_table.c.id, record_table.c.split).where(record_table.c.id.in_(ids))
-        for kind, record_id, split in connection.execute(query):
-            asked = wanted.get((kind, record_id), split)
-            if asked != split:
-                todo = "a record belongs to one split for ever; leave it there"
-                got = f"it in split {split!r} already"
-                raise StorageError(explain(expected=f"to put {kind} {record_id[:12]} in {asked!r}", got=got, do=todo))
+    wanted: dict[str | None, dict[str | None, str]] = {}
+    for row in values:
+        if row["split"] is not None:
+            wanted.setdefault(row["kind"], {})[row["id"]] = row["split"]
+    for kind, splits in wanted.items():
+        ids = list(splits)
+        for start in range(0, len(ids), BATCH):
+            these = {"kind": kind, "ids": ids[start : start + BATCH]}
+            for record_id, split in connection.execute(_SPLITS, these):
+                if splits[record_id] != split:
+                    todo = "a record belongs to one split for ever; leave it there"
+                    got = f"it in split {split!r} already"
+                    expected = f"to put {kind} {record_id[:12]} in {splits[record_id]!r}"
+                    raise StorageError(explain(expected=expected, got=got, do=todo))
