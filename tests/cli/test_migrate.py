@@ -12,11 +12,13 @@ from assay.records.policy import PolicyVersion
 from assay.storage import schema
 from assay.storage.lock import run_lock
 
-LATER = """
+NEWEST = schema.newest()
+NEXT = f"{int(NEWEST) + 1:04d}"
+LATER = f"""
 from alembic import op
 from sqlalchemy import Column, String
 
-revision, down_revision = "0002", "0001"
+revision, down_revision = "{NEXT}", "{NEWEST}"
 
 
 def upgrade():
@@ -35,7 +37,7 @@ def directory(tmp_path):
 def later(directory, tmp_path, monkeypatch):
     """An Assay of one revision more than the workspace was made by."""
     shutil.copytree(schema.REVISIONS, tmp_path / "later")
-    (tmp_path / "later" / "0002_of_a_test.py").write_text(LATER)
+    (tmp_path / "later" / f"{NEXT}_of_a_test.py").write_text(LATER)
     monkeypatch.setattr(schema, "REVISIONS", tmp_path / "later")
 
 
@@ -49,8 +51,8 @@ def test_an_older_workspace_is_brought_here_by_the_command_that_its_refusal_name
     assert "run `assay migrate --workspace DIR`" in str(refused.exception)
     done = run("migrate", "--workspace", directory)
     assert done.exit_code == 0, done.output
-    assert "went from revision 0001 to 0002" in done.output
-    assert f"copy of before: {directory / 'assay.db.before-0002'}" in done.output
+    assert f"went from revision {NEWEST} to {NEXT}" in done.output
+    assert f"copy of before: {directory / 'assay.db.before-'}{NEXT}" in done.output
     assert f"assay init --show -w {directory}" in done.output
     shown = run("init", "--show", "-w", directory)
     assert shown.exit_code == 0, shown.output
@@ -62,7 +64,7 @@ def test_an_older_workspace_is_brought_here_by_the_command_that_its_refusal_name
 def test_a_workspace_that_is_here_already_is_left(directory):
     before = sorted(path.name for path in directory.iterdir())
     done = run("migrate", "-w", directory)
-    assert (done.exit_code, "at revision 0001 already" in done.output) == (0, True)
+    assert (done.exit_code, f"at revision {NEWEST} already" in done.output) == (0, True)
     assert sorted(path.name for path in directory.iterdir()) == before
 
 
@@ -76,4 +78,4 @@ def test_a_workspace_in_which_a_run_goes_on_waits(directory, later):
     with run_lock(directory):
         done = run("migrate", "-w", directory)
     assert isinstance(done.exception, BusyError)
-    assert not (directory / "assay.db.before-0002").exists()
+    assert not (directory / f"assay.db.before-{NEXT}").exists()

@@ -127,12 +127,12 @@ def make_before(url, records, tables=tuple(TABLES_OF_BEFORE)):
 
 
 def layout_of(url):
-    """Every table, column and index of a database, however its statements were spaced."""
+    """Every table, column and index of a database, however its statements were spaced and quoted."""
     engine = create_engine(url)
     with engine.connect() as connection:
         rows = [row for query in LAYOUT[engine.dialect.name] for row in connection.exec_driver_sql(query)]
     engine.dispose()
-    spaced = {tuple(re.sub(r"\s*([(),\s])\s*", r"\1", str(value)) for value in row) for row in rows}
+    spaced = {tuple(re.sub(r"\s*([(),\s])\s*", r"\1", str(value).replace('"', "")) for value in row) for row in rows}
     return {row for row in spaced if not any("alembic_version" in value for value in row)}
 
 
@@ -152,6 +152,13 @@ def execute(url, *statements):
         for statement in statements:
             connection.exec_driver_sql(statement)
     engine.dispose()
+
+
+def use_the_first_alone(monkeypatch, directory):
+    """Make this Assay one that knows the first revision alone: what is tested is how one gets to the next."""
+    directory.mkdir()
+    shutil.copy(next(schema.REVISIONS.glob("0001_*.py")), directory)
+    monkeypatch.setattr(schema, "REVISIONS", directory)
 
 
 def add_revision(directory, number, steps):

@@ -7,13 +7,29 @@ import subprocess
 import sys
 
 import pytest
-from schema_cases import MIGRATE, WIDER, a_demonstration, copies, execute, make_before, rows_of, standing, use_revision
+from schema_cases import (
+    MIGRATE,
+    WIDER,
+    a_demonstration,
+    copies,
+    execute,
+    make_before,
+    rows_of,
+    standing,
+    use_revision,
+    use_the_first_alone,
+)
 
 from assay.records.errors import StorageError
 from assay.storage import RecordStore
 from assay.storage.migrating import migrate
 
 pytestmark = pytest.mark.sqlite
+
+
+@pytest.fixture(autouse=True)
+def the_first_alone(monkeypatch, tmp_path_factory):
+    use_the_first_alone(monkeypatch, tmp_path_factory.mktemp("revisions") / "first")
 
 
 @pytest.fixture

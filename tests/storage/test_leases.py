@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, inspect, text
+from sqlalchemy import event
 
 from assay.records.conversation import user_prompt
 from assay.records.errors import StorageError
 from assay.records.judgement import Item
-from assay.storage import RecordStore, Workspace
+from assay.storage import RecordStore
 from assay.storage.leases import LEASE_TIME, Leases, Work
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -164,17 +164,6 @@ def test_what_a_person_leaves_behind_is_free_for_others(leases):
     assert leases.forget("q", "ada") == 6
     assert len(_all(leases, "cem")) == 6
     assert _all(leases, "dan") == []
-
-
-def test_queues_from_before_an_index_gain_it_when_they_are_opened(workspace, leases):
-    with workspace.records.engine.begin() as connection:
-        for statement in ("DROP INDEX lease_by_turn", "DROP TABLE alembic_version"):
-            connection.execute(text(statement))
-    again = Workspace(workspace.directory)
-    found = inspect(again.records.engine).get_indexes("lease")
-    assert "lease_by_turn" in {index["name"] for index in found}
-    assert Leases(again.records).take("q", "ada", now=NOW) is not None
-    again.close()
 
 
 def test_a_record_that_cannot_be_stored_leaves_the_lease_as_it_was(leases):

@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, text
+from sqlalchemy import event
 
-from assay.storage import Workspace
 from assay.storage.leases import LEASE_TIME, Leases, Work
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -130,19 +129,6 @@ def test_the_next_item_within_a_limit_is_read_off_an_index_and_not_looked_for(le
         (step,) = [one for one in plan if "SEARCH work_level" in one]
         assert "level_in_order (queue=? AND is_check=? AND level=? AND is_full=? AND place" in step
         assert not any("SCAN" in one and "CONSTANT ROW" not in one or "TEMP B-TREE" in one for one in plan)
-
-
-def test_queues_from_before_there_were_levels_gain_their_tables_when_they_are_opened(workspace, leases):
-    with workspace.records.engine.begin() as connection:
-        for table in ("work_level", "level_tally", "alembic_version"):
-            connection.execute(text(f"DROP TABLE {table}"))
-    opened = Workspace(workspace.directory)
-    again = Leases(opened.records)
-    assert not again.has_levels("q")
-    again.add("q", [Work("strong", "train", level=2)], wanted=2)
-    assert again.standing("q", "ada", limit=0).total == 12
-    assert again.standing("q", "ada").total == 13
-    opened.close()
 
 
 _QUEUES = itertools.count()

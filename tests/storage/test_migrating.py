@@ -7,7 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from schema_cases import MIGRATE, WIDER, a_demonstration, copies, make_before, rows_of, standing, use_revision
+from schema_cases import (
+    MIGRATE,
+    WIDER,
+    a_demonstration,
+    copies,
+    make_before,
+    rows_of,
+    standing,
+    use_revision,
+    use_the_first_alone,
+)
 
 from assay.records.errors import BusyError, StorageError
 from assay.records.judgement import Demonstration
@@ -18,6 +28,11 @@ from assay.storage.workspace import migrate_workspace
 
 FAILS = WIDER + "    op.drop_table('nowhere')\n"
 WAITS = WIDER + "    print('halfway', flush=True)\n    __import__('sys').stdin.readline()\n"
+
+
+@pytest.fixture(autouse=True)
+def the_first_alone(monkeypatch, tmp_path_factory):
+    use_the_first_alone(monkeypatch, tmp_path_factory.mktemp("revisions") / "first")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from schema_cases import (
     layout_of,
     make_before,
     rows_of,
+    use_the_first_alone,
 )
 from sqlalchemy import create_engine
 
@@ -35,6 +36,11 @@ Leases(workspace.records).take("q", "ada", now=__import__("datetime").datetime.n
 workspace.close()
 print(sorted(name for name in sys.modules if name.split(".")[0] in ("alembic", "mako")))
 """
+
+
+@pytest.fixture(autouse=True)
+def the_first_alone(monkeypatch, tmp_path_factory):
+    use_the_first_alone(monkeypatch, tmp_path_factory.mktemp("revisions") / "first")
 
 
 @pytest.fixture
@@ -161,7 +167,8 @@ def test_what_an_assay_of_before_looks_at_moves_on_with_the_revision(url, later)
     assert stated(url) == {"alembic_version": [("0002",)], "schema_version": [(2,)]}
 
 
-def test_opening_what_is_at_the_newest_revision_does_not_import_alembic(tmp_path, database):
+def test_opening_what_is_at_the_newest_revision_does_not_import_alembic(tmp_path, database, monkeypatch):
+    monkeypatch.undo()  # another process knows all revisions
     Workspace(tmp_path / "w", database=database).close()
     command = [sys.executable, "-c", OPEN_TWICE, str(tmp_path / "w")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -70,7 +70,7 @@ def test_what_was_done_is_undone_where_the_transaction_fails(engine):
 
 
 def test_a_value_cannot_take_the_place_of_what_a_statement_sets_itself(engine):
-    wish = {**MINE, "what": "item 0", "who": "bob", "nth": 0, "end": 7.0, "state": "answered"}
+    wish = {**MINE, "what": "item 0", "who": "bob", "nth": 0, "end": 7.0, "checks": False, "state": "answered"}
     with writing(engine) as connection:
         assert run(connection, queries.GIVE, wish).first.state == "held"
 

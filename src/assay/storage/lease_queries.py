@@ -60,10 +60,9 @@ ANSWERS_ON = (
     .order_by(_L.item, _L.annotator)
 )
 STANDING = (
-    select(_L.state, _W.is_full, func.count())
-    .join(work_table, _SAME_ITEM)
-    .where(_MINE, _L.round == 0, _W.is_check.is_(False))
-    .group_by(_L.state, _W.is_full)
+    select(_L.state, _L.is_full, func.count())
+    .where(_MINE, _L.round == 0, _L.is_check.is_(False))
+    .group_by(_L.state, _L.is_full)
 )
 STANDING_WITHIN = STANDING.where(~_IS_ABOVE)
 RECENT = select(lease_table).where(_MINE).order_by(_L.turn.desc()).limit(bindparam("most"))
@@ -85,6 +84,7 @@ REPEATABLE = (
 GIVE = (
     insert(lease_table)
     .values(queue=_Q, annotator=_WHO, item=_WHAT, round=_NTH, state="held", until=bindparam("end"))
+    .values(is_check=bindparam("checks"), is_full=False)
     .values(turn=TURNS.scalar_subquery() + 1)
     .returning(lease_table)
 )
@@ -107,6 +107,8 @@ FREE_ENDED = delete(lease_table).where(_L.queue == _Q, _IS_HELD, _L.until <= bin
 FREE_HELD = delete(lease_table).where(_MINE, _IS_HELD).returning(*_FREED)
 FREE_ABOVE = delete(lease_table).where(_MINE, _IS_HELD, _IS_ABOVE).returning(*_FREED)
 FREE_ALL = delete(lease_table).where(_MINE).returning(*_FREED)
+
+FILL_LEASES = update(lease_table).where(_L.queue == _Q, _L.item == _WHAT).values(is_full=bindparam("is_now_full"))
 
 _TAKEN = _W.taken + bindparam("by")
 COUNT = (

@@ -29,12 +29,15 @@ lease_table = Table(
     Column("done", Integer, nullable=True),
     Column("until", Float, nullable=True),
     Column("answer", String(64), nullable=True),
+    # of the work, repeated here: to look both up for each of a person's leases takes longer than to serve an item
+    Column("is_check", Boolean, nullable=False),
+    Column("is_full", Boolean, nullable=False),
     Index("lease_by_item", "queue", "item"),
     Index("lease_by_end", "queue", "state", "until"),
     # what a person was given last and finished last, however much they have answered
     Index("lease_by_turn", "queue", "annotator", "turn"),
     Index("lease_by_done", "queue", "annotator", "done"),
-    Index("lease_by_state", "queue", "annotator", "state", "turn"),
+    Index("lease_by_state", "queue", "annotator", "state", "turn", "round", "is_check", "is_full"),
 )
 # Queues whose works are of different levels have a row for each of their works here, and other queues none. It repeats
 # what the order of a level is read from: to pass over a million works of other levels takes longer than to serve one.

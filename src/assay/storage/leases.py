@@ -154,7 +154,8 @@ class Leases:
                 found = run(connection, queries.OPEN_THIS, wish).value
             else:
                 found = next(iter(_next(connection, wish, most=1, limit=limit)), None)
-            return None if found is None else _give(connection, queue, annotator, found, until=now + lasts)
+            end = now + lasts
+            return None if found is None else _give(connection, queue, annotator, found, is_check=is_check, until=end)
 
     def ahead(self, queue: str, annotator: str, *, most: int, limit: int | None = None) -> list[Waiting]:
         """The next open items that this person has not met, in the order in which they would come."""
@@ -337,8 +338,17 @@ def _next(connection: Connection, wish: Mapping[str, Any], *, most: int, limit: 
     return found
 
 
-def _give(connection: Connection, queue: str, annotator: str, item: str, *, until: datetime, round_: int = 0) -> Lease:
-    lease = {"q": queue, "who": annotator, "what": item, "nth": round_, "end": until.timestamp()}
+def _give(
+    connection: Connection,
+    queue: str,
+    annotator: str,
+    item: str,
+    *,
+    until: datetime,
+    is_check: bool = False,
+    round_: int = 0,
+) -> Lease:
+    lease = {"q": queue, "who": annotator, "what": item, "nth": round_, "end": until.timestamp(), "checks": is_check}
     given = _lease(run(connection, queries.GIVE, lease).first)
     if round_ == 0:
         _count(connection, queue, item, by=1)
@@ -363,6 +373,7 @@ def _count(connection: Connection, queue: str, item: str, *, by: int) -> None:
 def _tally(connection: Connection, queue: str, item: str, *, by: int) -> None:
     if by:
         run(connection, queries.MORE_FULL, {"q": queue, "by": by})
+        run(connection, queries.FILL_LEASES, {"q": queue, "what": item, "is_now_full": by > 0})
         levels.fill_level(connection, queue, item, by=by)
 
 
