@@ -55,7 +55,7 @@ def standing_of(connection: Connection, where: str) -> Standing:
 
 
 def prepare(engine: Engine, where: str) -> None:
-    """Make the tables of a new database, or complete those of one from before there were revisions.
+    """Make the tables of a new database; complete those of before there were revisions where the first is the newest.
 
     Raises StorageError, before anything is touched, for a database of another revision than the newest.
     """
