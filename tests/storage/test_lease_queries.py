@@ -5,8 +5,10 @@ import re
 import pytest
 from sqlalchemy.dialects import sqlite
 
-from assay.storage import lease_queries
+from assay.storage import RecordStore, lease_queries
 from assay.storage.lease_tables import lease_table, level_table, work_table
+
+pytestmark = pytest.mark.sqlite
 
 OF_A_QUEUE = {"FREE_ENDED", "LEVEL_ALL"}
 """Those that are about all of a queue: of one state and before a time, and all of its works."""
@@ -15,6 +17,13 @@ STATEMENTS = {
     for name, statement in vars(lease_queries).items()
     if name.isupper() and not name.startswith("_") and hasattr(statement, "compile")
 }
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    store = RecordStore(f"sqlite:///{tmp_path_factory.mktemp('queries') / 'assay.db'}")
+    yield store
+    store.close()
 
 
 def plan_of(statement, store):
@@ -27,10 +36,8 @@ def plan_of(statement, store):
 
 
 @pytest.mark.parametrize("name", sorted(set(STATEMENTS) - OF_A_QUEUE))
-def test_nothing_that_is_asked_of_one_person_or_item_reads_a_whole_queue(name, workspace):
-    if not workspace.records.is_file:
-        pytest.skip("the plans of SQLite")
-    steps = plan_of(STATEMENTS[name], workspace.records)
+def test_nothing_that_is_asked_of_one_person_or_item_reads_a_whole_queue(name, store):
+    steps = plan_of(STATEMENTS[name], store)
     tables = "|".join([lease_table.name, work_table.name, level_table.name, "other", "placed"])
     read = [step for step in steps if re.match(rf"(SEARCH|SCAN) ({tables})\b", step)]
     assert [step for step in read if step.startswith("SCAN") or re.search(r"\(queue=\?\)", step)] == []
